@@ -1,0 +1,1 @@
+"""The networks that can run, one file each, behind one protocol."""

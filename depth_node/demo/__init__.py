@@ -1,0 +1,1 @@
+"""The demonstration that `make demo` runs: a drive in, pictures and numbers out."""

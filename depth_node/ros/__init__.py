@@ -1,0 +1,1 @@
+"""Everything beside the node itself that talks to rclpy."""

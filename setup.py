@@ -1,0 +1,49 @@
+"""Install depth_node with pip, or with colcon as an ament_python package."""
+
+from glob import glob
+
+from setuptools import setup
+
+ROS_MESSAGES = ('std', 'sensor', 'geometry', 'nav', 'diagnostic', 'lifecycle', 'rosgraph')
+COMMANDS = {
+    'depth_node': 'depth_node.node',
+    'depth_predict': 'depth_node.predict',
+    'depth_demo': 'depth_node.demo.run',
+    'bag_replay': 'depth_node.ros.replay',
+    'bag_record': 'depth_node.ros.record',
+    'kitti_to_bag': 'msg_tools.kitti_bag',
+    'velodyne_to_depth': 'msg_tools.velodyne_cli',
+    'depth_train': 'depth_node_training.train',
+    'depth_eval': 'depth_node_training.evaluate',
+    'depth_bench': 'depth_node_training.bench',
+}
+EXTRAS = {
+    'ros': ['ros-rclpy[fastrtps]', *(f'ros-{name}-msgs' for name in ROS_MESSAGES)],
+    'train': ['flatbuffers'],
+    'openvino': ['openvino>=2024.4'],
+    'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
+    'dev': ['pytest', 'pytest-timeout', 'hypothesis', 'ruff', 'mypy', 'codespell'],
+}
+
+setup(
+    name='depth_node',
+    version='0.1.0',
+    description='Metric depth images and point clouds from one camera, for ROS 2 robots',
+    license='Apache-2.0',
+    packages=[
+        'depth_node', 'depth_node.backends', 'depth_node.demo', 'depth_node.ros',
+        'msg_tools', 'depth_node_training', 'depth_node_training.datasets',
+    ],
+    package_dir={'depth_node_training': 'training'},  # an installed package called `training` would collide
+    package_data={'depth_node': ['weights/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', ['resource/depth_node']),
+        ('share/depth_node', ['package.xml']),
+        ('share/depth_node/launch', glob('launch/*.launch.py')),
+        ('share/depth_node/config', glob('config/*')),
+    ],
+    python_requires='>=3.10',
+    install_requires=['numpy>=1.26', 'opencv-python', 'torch>=2.1', 'safetensors', 'rosbags>=0.10', 'pyyaml', 'tqdm'],
+    extras_require=EXTRAS,
+    entry_points={'console_scripts': [f'{name} = {module}:main' for name, module in COMMANDS.items()]},
+)

@@ -1,0 +1,21 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    """Return the folder of real KITTI frames and bags, named by DEPTH_NODE_DATA; skip where there is none."""
+    folder = Path(os.environ.get('DEPTH_NODE_DATA', Path(__file__).parents[2] / 'shared' / 'data'))
+    if not folder.is_dir():
+        pytest.skip('no real data: set DEPTH_NODE_DATA to the folder that holds kitti/ and bags/')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def real_drive(shared_data: Path) -> Path:
+    """Return a real KITTI raw drive with scans, images, timestamps and calibration."""
+    return shared_data / 'kitti/raw/2011_09_26/2011_09_26_drive_0005_sync'

@@ -1,0 +1,1 @@
+"""Datasets, training and evaluation; installed as depth_node_training."""
