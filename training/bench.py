@@ -1,0 +1,29 @@
+"""depth_bench: how fast the network, the node and the ground-truth tool are here, beside peers where given."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from msg_tools import cli
+
+PARTS = {
+    'network': ('.bench_network', 'the network alone, per backend and size'),
+    'node': ('.bench_node', 'the node end to end over DDS: ages, drops, memory'),
+    'ground_truth': ('.bench_ground_truth', "velodyne_to_depth's projection, beside monodepth2's"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Hand over to the benchmark that the first argument names; each has its own --help."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = cli.parser('depth_bench', 'Measure speed on this machine.', 'depth_bench network --threads 2')
+    parts = parser.add_subparsers(dest='part', required=True, metavar='|'.join(PARTS))
+    for name, (_, text) in PARTS.items():
+        parts.add_parser(name, help=text, add_help=False)
+    part = parser.parse_args(argv[:1]).part
+    return int(import_module(PARTS[part][0], __package__).main(argv[1:]))
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
