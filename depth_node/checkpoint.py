@@ -1,0 +1,142 @@
+"""Checkpoints: the weights in a safetensors file, with model config, training config and metrics in its header.
+
+Nothing in such a file can execute. Weights are kept in half precision and become float32 when loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from msg_tools.errors import CheckpointError
+
+from .model import ModelConfig, build_model
+
+KEY = 'depth_node'  # the one entry of the safetensors metadata that is ours
+FORMAT = 1
+PICKLES = (b'PK\x03\x04', b'\x80')  # torch.save's zip archive, and a bare pickle
+LFS = b'version https://git-lfs'
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a checkpoint file holds: network and camera, float32 weights by name, and how they came about."""
+
+    model_config: ModelConfig
+    state: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+    def model(self) -> nn.Module:
+        """Build the network with these weights, ready for inference."""
+        model = build_model(self.model_config)
+        model.load_state_dict(self.state)
+        return model.eval().requires_grad_(False)
+
+
+def default_checkpoint() -> Path:
+    """Return the path of the checkpoint that ships with the package."""
+    return Path(__file__).parent / 'weights' / 'depth_node_kitti.safetensors'
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: nn.Module,
+    config: ModelConfig,
+    metadata: Mapping[str, Any],
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write weights, model config and metadata (plain JSON values: training, metrics); the old file stays until done.
+
+    Raises CheckpointError where the file cannot be written or a weight is not finite in this precision.
+    """
+    path = Path(path)
+    state = {name: tensor.detach().to('cpu', dtype).contiguous() for name, tensor in model.state_dict().items()}
+    require_finite(path, state)
+    header = {'format': FORMAT, 'model': config.to_dict(), **metadata}
+    part = path.with_name(path.name + '.part')
+    try:
+        save_file(state, part, {KEY: json.dumps(header)})
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise CheckpointError(f'{path}: expected to write a checkpoint, got: {error}; is the disk full?') from error
+
+
+def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+    """Read a checkpoint (None: the one that ships with the package) onto the CPU.
+
+    Raises CheckpointError where it is missing, truncated, a pickle, without our header, or of another architecture.
+    """
+    path = Path(path) if path else default_checkpoint()
+    require_safetensors(path)
+    try:
+        with safe_open(str(path), 'pt') as file:
+            header = (file.metadata() or {}).get(KEY)
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f'{path}: expected a whole safetensors file, got {path.stat().st_size} bytes that do not '
+                              f'parse ({error}); was the copy or download cut short?') from error
+    metadata = parse_header(path, header)
+    config = ModelConfig.from_dict(metadata.pop('model'))
+    require_state(path, config, state)
+    require_finite(path, state)
+    return Checkpoint(config, state, metadata)
+
+
+def require_safetensors(path: Path) -> None:
+    """Raise CheckpointError where there is no file, or one of a kind that people often give instead."""
+    try:
+        with path.open('rb') as file:
+            head = file.read(64)
+    except OSError as error:
+        raise CheckpointError(f'{path}: expected a checkpoint (.safetensors), got: {error.strerror}; '
+                              'check the path, or leave it empty for the one that ships with the package') from error
+    if head.startswith(LFS):
+        raise CheckpointError(f'{path}: expected weights, got a Git LFS pointer; run git lfs pull')
+    if head.startswith(PICKLES):
+        raise CheckpointError(f'{path}: expected a safetensors file, got a pickle (.pth), which can run code when '
+                              'loaded and is never opened; convert its tensors with safetensors.torch.save_file')
+
+
+def parse_header(path: Path, header: str | None) -> dict[str, Any]:
+    """Parse our JSON header; raises CheckpointError where there is none or it is of another format."""
+    try:
+        metadata = json.loads(header or '')
+        if not isinstance(metadata, dict) or metadata['format'] != FORMAT or not isinstance(metadata['model'], dict):
+            raise ValueError(f'a header of another format: {header[:80]}')  # type: ignore[index]
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected a safetensors file with our header of format {FORMAT} under '{KEY}', "
+                              f'got {error}; is it a checkpoint of another program or version?') from error
+    del metadata['format']
+    return metadata
+
+
+def require_state(path: Path, config: ModelConfig, state: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError where the tensors are not those of the network that the config names."""
+    with torch.device('meta'):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build_model(config).state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if wanted == found:
+        return
+    odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    first = f'{odd[0]}: expected {wanted.get(odd[0], "none")}, got {found.get(odd[0], "none")}'
+    raise CheckpointError(f'{path}: expected weights for {config.name!r} with {len(wanted)} tensors, got {len(found)}, '
+                          f'{len(odd)} of them missing, unknown or of another shape ({first}); '
+                          'is it a checkpoint of another network?')
+
+
+def require_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError where a weight is NaN or infinite."""
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f'{path}: expected finite weights, got NaN or Inf in {name}; '
+                                  'did the training diverge?')

@@ -1,0 +1,185 @@
+"""The network: a MobileNetV2 encoder and a light decoder that gives log depth and the scale of its own error.
+
+The encoder has no batch norm: its layers are the folded ones of TensorFlow Lite's MobileNetV2, padding included, so
+that those ImageNet weights fit (see training/pretrained.py). Everything is a convolution, a ReLU or a nearest
+upsampling, which every exporter and runtime knows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from msg_tools.errors import CheckpointError
+
+STRIDE = 32  # the input's height and width must be multiples of it
+# MobileNetV2's table 2: expansion, channels, repeats, stride of the first
+ENCODER = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+LOG_SCALE_RANGE = (-5.0, 1.5)  # Laplace scales of log depth that mean something: 0.7 % to a factor of 90
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Which network, and the camera that it knows: depths are metres where the input's focal length is focal_px."""
+
+    name: str = 'mobilenet_v2'
+    height: int = 192
+    width: int = 640
+    focal_px: float = 721.5377 * 640 / 1242  # of the input, canonical: KITTI's colour cameras at this width
+    decoder: tuple[int, ...] = (128, 96, 64, 48, 32)  # channels at 1/32, 1/16, 1/8, 1/4, 1/2
+
+    def __post_init__(self) -> None:
+        if self.height % STRIDE or self.width % STRIDE or not 0 < self.height * self.width <= 2**24:
+            raise CheckpointError(f'expected an input of multiples of {STRIDE} px, got {self.width}x{self.height}')
+        if not 0 < self.focal_px < math.inf:
+            raise CheckpointError(f'expected a focal length > 0 px, got {self.focal_px}')
+        if len(self.decoder) != 5 or not all(0 < channels <= 1024 for channels in self.decoder):
+            raise CheckpointError(f'expected 5 decoder widths from 1 to 1024, got {self.decoder}')
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        return {**asdict(self), 'decoder': list(self.decoder)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Read the settings from plain JSON values; raises CheckpointError where they are not ours."""
+        try:
+            return cls(
+                name=str(values['name']),
+                height=int(values['height']),
+                width=int(values['width']),
+                focal_px=float(values['focal_px']),
+                decoder=tuple(int(channels) for channels in values['decoder']),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f'expected a model config, got {values!r} ({error})') from error
+
+
+class ConvSame(nn.Sequential):
+    """A convolution with TensorFlow's SAME padding, then ReLU6 if asked; stride 2 pads right and below only."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
+    ) -> None:
+        layers: list[nn.Module] = [nn.ZeroPad2d((0, 1, 0, 1))] if stride == 2 else []
+        padding = 0 if stride == 2 else kernel // 2
+        layers.append(nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups))
+        super().__init__(*layers, *([nn.ReLU6(inplace=True)] if relu else []))
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: expand, filter each channel, project; added to the input where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        expand = [ConvSame(inputs, hidden, 1)] if expansion > 1 else []
+        self.layers = nn.Sequential(
+            *expand, ConvSame(hidden, hidden, 3, stride, groups=hidden), ConvSame(hidden, outputs, 1, relu=False)
+        )
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+class Encoder(nn.Module):
+    """MobileNetV2 1.0 up to its last block: image (B, 3, h, w) to features at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+
+    channels = (16, 24, 32, 96, 320)
+    taps = (0, 2, 5, 12, 16)  # the last block of each resolution
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvSame(3, 32, 3, stride=2)
+        blocks, inputs = [], 32
+        for expansion, outputs, repeats, stride in ENCODER:
+            for i in range(repeats):
+                blocks.append(InvertedResidual(inputs, outputs, stride if i == 0 else 1, expansion))
+                inputs = outputs
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = []
+        x = self.stem(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in self.taps:
+                features.append(x)
+        return features
+
+
+class Separable(nn.Sequential):
+    """A depthwise 5x5 and a pointwise convolution: a wide view for little work."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 5) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs),
+            nn.Conv2d(inputs, outputs, 1),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Decoder(nn.Module):
+    """Bring features from 1/32 to 1/2 of the input: upsample, add the encoder's features, filter."""
+
+    def __init__(self, encoder: tuple[int, ...], widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.top = nn.Sequential(nn.Conv2d(encoder[-1], widths[0], 1), Separable(widths[0], widths[0]))
+        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
+        self.skips = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(encoder[-2::-1], widths[1:], strict=True))
+        self.filters = nn.ModuleList(Separable(width, width) for width in widths[1:])
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        x = self.top(features[-1])
+        for reduce, skip, layers, feature in zip(
+            self.reduce, self.skips, self.filters, features[-2::-1], strict=True
+        ):
+            x = F.interpolate(reduce(x), scale_factor=2.0, mode='nearest')  # 1x1 first: a quarter of the pixels
+            x = layers(F.relu(x + skip(feature)))
+        return x
+
+
+class DepthNet(nn.Module):
+    """Depth from one image: rgb float (B, 3, h, w) in 0..255 to log_depth and log_scale (B, 1, h/2, w/2) each.
+
+    log_depth is the natural logarithm of metres at the canonical focal length; log_scale that of the scale b of a
+    Laplace error of log_depth. Height and width must be multiples of 32.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.full((1, 3, 1, 1), 128.0))
+        self.register_buffer('std', torch.full((1, 3, 1, 1), 128.0))
+        self.encoder = Encoder()
+        self.decoder = Decoder(self.encoder.channels, config.decoder)
+        self.head = nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        with torch.no_grad():  # start at a depth and an error that a street has
+            self.head.bias[:] = torch.tensor([math.log(15.0), math.log(0.3)])
+
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encoder((rgb - self.mean) / self.std)
+        log_depth, log_scale = self.head(self.decoder(features)).split(1, dim=1)
+        return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+NETWORKS: dict[str, Callable[[ModelConfig], nn.Module]] = {'mobilenet_v2': DepthNet}
+
+
+def build_model(config: ModelConfig) -> nn.Module:
+    """Make the network that the config names, weights at random; raises CheckpointError for an unknown name."""
+    if config.name not in NETWORKS:
+        raise CheckpointError(f'expected a network out of {", ".join(NETWORKS)}, got {config.name!r}; '
+                              'was the checkpoint made by a newer version?')
+    return NETWORKS[config.name](config)
