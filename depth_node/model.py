@@ -165,8 +165,8 @@ class DepthNet(nn.Module):
         self.decoder = Decoder(self.encoder.channels, config.decoder)
         self.head = nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
         nn.init.normal_(self.head.weight, std=0.01)
-        with torch.no_grad():  # start at a depth and an error that a street has
-            self.head.bias[:] = torch.tensor([math.log(15.0), math.log(0.3)])
+        start = [math.log(15.0), math.log(0.3)]  # a depth and an error that a street has
+        self.head.bias = nn.Parameter(torch.tensor(start))
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder((rgb - self.mean) / self.std)
