@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ['fixtures_kitti', 'fixtures_ros']
+
 
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
