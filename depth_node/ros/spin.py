@@ -1,0 +1,53 @@
+"""Start ROS, run a node until SIGINT or SIGTERM, and stop without a word and with exit status 0.
+
+rclpy's own signal handling now and then prints a traceback or hangs on exit; ours sets an Event, which the loop sees.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from .dds import use_large_message_profile
+
+WAKE_UP_S = 0.1  # how late a signal may be seen
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def ros_context(args: Sequence[str] | None = None) -> Iterator[Event]:
+    """Start rclpy with our DDS profile, hand out the Event that SIGINT and SIGTERM set, and shut rclpy down.
+
+    Ask the event by `is_set()` only: `wait()` holds a lock that the signal handler, in the same thread, wants too.
+    """
+    stop = Event()
+    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in SIGNALS}
+    use_large_message_profile()
+    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield stop
+    finally:
+        rclpy.try_shutdown()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def spin(node: Any, stop: Event) -> None:
+    """Run a node's callbacks in this thread until `stop` is set; then destroy the node."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while not stop.is_set() and rclpy.ok():
+            executor.spin_once(timeout_sec=WAKE_UP_S)
+    except ExternalShutdownException:
+        pass
+    finally:
+        executor.shutdown()
+        node.destroy_node()
