@@ -76,7 +76,8 @@ class Intrinsics:
         matrix = np.asarray(matrix, np.float64)
         if matrix.shape not in ((3, 3), (3, 4)):
             raise CalibrationError(f'expected K (3, 3) or P (3, 4), got an array of shape {matrix.shape}')
-        return cls(*(float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))), size=size)
+        fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        return cls(fx, fy, cx, cy, size)
 
     @property
     def K(self) -> Array:
@@ -146,4 +147,7 @@ def depth_map(points_cam: Array, P: Array, size: Size) -> Array:
 def cloud_of(depth_m: Array, rays: Array) -> Array:
     """Return the organised cloud float32 (H, W, 3) [m] of a depth map (H, W) [m]; NaN where depth is not finite."""
     depth_m = np.where(np.isfinite(depth_m), depth_m, np.float32(np.nan))
-    return (rays * depth_m[..., None]).astype(np.float32, copy=False)
+    cloud = np.empty_like(rays)
+    for i in range(3):  # plane by plane: more than twice as fast as with a broadcast last axis
+        np.multiply(rays[..., i], depth_m, out=cloud[..., i], casting='same_kind')
+    return cloud
