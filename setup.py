@@ -35,7 +35,7 @@ setup(
         'msg_tools', 'depth_node_training', 'depth_node_training.datasets',
     ],
     package_dir={'depth_node_training': 'training'},  # an installed package called `training` would collide
-    package_data={'depth_node': ['weights/*']},
+    package_data={'depth_node': ['weights/*'], 'depth_node.ros': ['*.xml']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/depth_node']),
         ('share/depth_node', ['package.xml']),
