@@ -8,8 +8,11 @@ DRIVE ?=
 OUT ?= demo_out
 TORCH ?= 2.13.0
 
+# A sourced ROS brings its own Python modules and libraries, which do not mix with those of PyPI.
+unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH
+
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: demo test lint env clean help
