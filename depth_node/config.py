@@ -25,14 +25,24 @@ def setting(
 class NodeConfig:
     """The parameters of the depth node; the names are the ROS parameters' names."""
 
-    checkpoint: str = setting('', 'Checkpoint file (.safetensors); empty: the one that ships with the package', live=False)
+    checkpoint: str = setting('', 'Checkpoint (.safetensors); empty: the one that ships with the package', live=False)
     device: str = setting('auto', 'Where the network runs', choices=('auto', 'cpu', 'cuda'), live=False)
     backend: str = setting(
         'auto', 'What runs the network', choices=('auto', 'torch', 'openvino', 'onnxruntime'), live=False
     )
     threads: int = setting(0, 'CPU threads of the network; 0: as many as there are cores', low=0, high=256, live=False)
+    image_transport: str = setting(
+        'raw', 'Subscribe to image (raw) or image/compressed', choices=('raw', 'compressed'), live=False
+    )
+    reliability: str = setting(
+        'auto',
+        'Reliability of the subscriptions (auto: the one that the publisher offers)',
+        choices=('auto', 'reliable', 'best_effort'),
+    )
     input_rectified: str = setting(
-        'auto', 'Whether the image is rectified already (auto: decided from camera_info)', choices=('auto', 'true', 'false')
+        'auto',
+        'Whether the image is rectified already (auto: decided from camera_info)',
+        choices=('auto', 'true', 'false'),
     )
     min_depth_m: float = setting(0.5, 'Nearer estimates become NaN', low=0.0, high=10.0)
     max_depth_m: float = setting(80.0, 'Farther estimates become +Inf: nothing within range', low=1.0, high=1000.0)
@@ -42,7 +52,10 @@ class NodeConfig:
     cloud_max_range_m: float = setting(60.0, 'Points with a greater depth become NaN', low=1.0, high=1000.0)
     cloud_colored: bool = setting(False, 'Add an rgb field to the cloud')
     camera_info_max_age_s: float = setting(
-        1.0, 'How far a camera_info may lie from its image in time where no equal stamp came', low=0.0, high=3600.0
+        0.0,
+        'How far a camera_info may lie from its image in time where none has its stamp; 0: any distance',
+        low=0.0,
+        high=3600.0,
     )
     diagnostics_period_s: float = setting(1.0, 'How often /diagnostics is published', low=0.1, high=60.0, live=False)
     autostart: bool = setting(True, 'Configure and activate at start, without a lifecycle manager', live=False)

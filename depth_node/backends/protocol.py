@@ -1,0 +1,21 @@
+"""What a backend is: the network at any input size, from bytes to two small maps."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msg_tools.camera import Array
+
+
+class Backend(Protocol):
+    """A network that runs: `log_depth, log_scale = backend(rgb)`; not for two threads at once."""
+
+    @property
+    def description(self) -> str:
+        """Say which library runs the network, on what, e.g. 'OpenVINO 2024.4 on CPU, 2 threads'."""
+
+    def __call__(self, rgb: Array) -> tuple[Array, Array]:
+        """Run the network on uint8 (h, w, 3), h and w multiples of 32; return log_depth and log_scale (h/2, w/2).
+
+        Both are float32 and the caller's own. Raises BackendError where the library fails.
+        """

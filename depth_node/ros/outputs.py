@@ -1,0 +1,169 @@
+"""The node's publishers: a message is made only if somebody subscribes, in memory kept from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from msg_tools.camera import Array, Intrinsics, Size
+from msg_tools.camera_info import fill_camera_info
+from msg_tools.cloud import cloud_buffer, fill_cloud
+from msg_tools.colors import depth_colors
+from msg_tools.image import fill_image
+from msg_tools.message_data import data_buffer
+
+from ..config import NodeConfig
+from ..estimator import DepthResult
+
+QUEUE = 2  # a slow subscriber gets the newest frames, not old ones
+MM_PER_M = 1000.0
+MAX_MM = 65535
+NEAR_TO_FAR = 40.0  # the preview's colors span 2 to 80 m where 80 m is the maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the messages of one frame are made of."""
+
+    rgb: Array  # uint8 (H, W, 3), rectified
+    result: DepthResult
+    config: NodeConfig
+
+    @property
+    def camera(self) -> Intrinsics | None:
+        """Return the intrinsics of the rectified image; None: uncalibrated."""
+        return self.result.plan.camera
+
+
+class Output:
+    """One publisher, its message, and the function that fills it; False from that: there is nothing to publish."""
+
+    def __init__(self, node: Node, kind: type, topic: str, fill: Callable[[Any, Scene], bool]) -> None:
+        qos = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.RELIABLE)
+        options = QoSOverridingOptions.with_default_policies()
+        self.publisher: Any = node.create_publisher(kind, topic, qos, qos_overriding_options=options)
+        self.topic, self.fill, self.message = topic, fill, kind()
+
+    @property
+    def wanted(self) -> bool:
+        """Return whether anybody subscribes."""
+        return self.publisher.get_subscription_count() > 0
+
+    def publish(self, scene: Scene, header: Any) -> None:
+        """Make the message of this frame and publish it."""
+        if self.fill(self.message, scene):
+            self.message.header = header
+            self.publisher.publish(self.message)
+
+
+class Outputs:
+    """All that the node publishes about a frame."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.depth = Output(node, Image, 'depth/image_rect', fill_depth)
+        self.all = (
+            self.depth,
+            Output(node, CameraInfo, 'depth/camera_info', fill_info),
+            Output(node, PointCloud2, 'points', CloudFiller()),
+            Output(node, Image, 'confidence', fill_confidence),
+            Output(node, Image, 'depth/image_color', fill_color),
+        )
+
+    def wanted(self) -> list[Output]:
+        """Return the outputs that somebody subscribes to."""
+        return [output for output in self.all if output.wanted]
+
+    def depth_buffer(self, size: Size, config: NodeConfig) -> Array | None:
+        """Return the memory float32 (H, W) of the outgoing depth image, for the estimator to write to."""
+        if config.depth_encoding != '32FC1':
+            return None
+        return data_buffer(self.depth.message, size.pixels * 4).view(np.float32).reshape(size.shape)
+
+    def publish(self, wanted: list[Output], scene: Scene, header: Any) -> None:
+        """Publish these outputs of one frame, with the stamp and frame_id of its image."""
+        for output in wanted:
+            output.publish(scene, header)
+
+    def destroy(self) -> None:
+        """Take the publishers down."""
+        for output in self.all:
+            self.node.destroy_publisher(output.publisher)
+
+
+def fill_depth(msg: Image, scene: Scene) -> bool:
+    """Fill the depth image: 32FC1 in metres, or 16UC1 in millimetres."""
+    depth_m, encoding = scene.result.depth_m, scene.config.depth_encoding
+    fill_image(msg, depth_m if encoding == '32FC1' else millimetres(depth_m), encoding)
+    return True
+
+
+def fill_info(msg: CameraInfo, scene: Scene) -> bool:
+    """Fill the camera_info of the depth image; K of zeros where the camera is uncalibrated."""
+    if scene.camera is not None:
+        fill_camera_info(msg, scene.camera)
+        return True
+    msg.height, msg.width = scene.result.plan.size.shape
+    msg.k, msg.p = np.zeros(9), np.zeros(12)
+    return True
+
+
+def fill_confidence(msg: Image, scene: Scene) -> bool:
+    """Fill the confidence image, 32FC1 in 0..1."""
+    fill_image(msg, scene.result.confidence, '32FC1')
+    return True
+
+
+def fill_color(msg: Image, scene: Scene) -> bool:
+    """Fill the color preview of the depth."""
+    far_m = scene.config.max_depth_m
+    fill_image(msg, depth_colors(scene.result.depth_m, far_m / NEAR_TO_FAR, far_m), 'rgb8')
+    return True
+
+
+class CloudFiller:
+    """Fills the organised cloud: the rays of the pixels, kept as long as the camera stays, times their depth."""
+
+    def __init__(self) -> None:
+        self._made_for: tuple[Intrinsics, int] | None = None
+        self._rays: Array = np.empty((0, 0, 3), np.float32)
+
+    def __call__(self, msg: PointCloud2, scene: Scene) -> bool:
+        if scene.camera is None:
+            return False
+        stride = scene.config.cloud_stride
+        rays = self.rays(scene.camera, stride)
+        z = in_range(scene.result.depth_m[::stride, ::stride], scene.config.cloud_max_range_m)[..., None]
+        if scene.config.cloud_colored:
+            fill_cloud(msg, rays * z, scene.rgb[::stride, ::stride])
+        else:
+            np.multiply(rays, z, out=cloud_buffer(msg, *rays.shape[:2]))
+        return True
+
+    def rays(self, camera: Intrinsics, stride: int) -> Array:
+        """Return the points at 1 m depth (H, W, 3) of every stride-th pixel."""
+        if self._made_for != (camera, stride):
+            self._rays, self._made_for = camera.rays(stride), (camera, stride)
+        return self._rays
+
+
+def in_range(depth_m: Array, max_range_m: float) -> Array:
+    """Return the depth (H, W) with NaN for what is farther than the range, +Inf included."""
+    return np.where(depth_m <= max_range_m, depth_m, np.float32(np.nan))
+
+
+def millimetres(depth_m: Array) -> Array:
+    """Return depth (H, W) [m] as uint16 [mm]: 0 where it is not finite or does not fit.
+
+    >>> millimetres(np.float32([[1.5, np.nan], [np.inf, 70.0]])).tolist()
+    [[1500, 0], [0, 0]]
+    """
+    depth_mm = np.rint(depth_m * np.float32(MM_PER_M))
+    return np.where(depth_mm <= MAX_MM, depth_mm, np.float32(0)).astype(np.uint16)
