@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
-from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.descriptions import ParameterValue
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import ExecutableInPackage
+
+from launch import Action, LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory('depth_node'))
 KITTI_IMAGE = '/kitti/camera_color_left/image_raw'  # as kitti_to_bag and kitti2bag name it
@@ -73,7 +74,7 @@ def existing(name: str, path: str) -> str:
     """Return the path with ~ expanded, or raise FileNotFoundError naming the argument."""
     full = Path(path).expanduser()
     if not full.exists():
-        raise FileNotFoundError(f'{name}:={path}: expected a file or folder, got nothing of this name; is it spelt right?')
+        raise FileNotFoundError(f'{name}:={path}: expected a file or folder, got nothing there; is it spelt right?')
     return str(full)
 
 
