@@ -1,0 +1,55 @@
+"""Tell a scan that broke off from whole ones, by how much of the surroundings it covers.
+
+Neither the number of points tells (it changes with what is around) nor the size of the file (any multiple of 16 will
+do). KITTI's files are sorted by beam from the top down: one that was cut short, as the last of its drives are, still
+goes all the way round but lacks the lowest beams. A scanner that was stopped in its turn leaves out a sector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .camera import Array
+
+STRIDE = 32  # every n-th point is enough
+BIN_DEG = 5.0
+MISSING_TURN_DEG, MISSING_LOW_DEG = 15.0, 2.5  # whole scans of a drive differ by 0 and 0.1 degrees
+
+
+@dataclass(frozen=True, slots=True)
+class ScanExtent:
+    """How much of the surroundings a scan covers: the turn [deg] and the lowest elevation [deg]; NaN without points."""
+
+    turn_deg: float
+    lowest_deg: float
+
+    def missing(self, usual: ScanExtent) -> str:
+        """Say what a partial scan lacks, compared with what is usual; '' for a whole one."""
+        lost_turn, lost_low = usual.turn_deg - self.turn_deg, self.lowest_deg - usual.lowest_deg
+        parts = [f'{lost_turn:.0f} of {usual.turn_deg:.0f} degrees of the turn'] if lost_turn > MISSING_TURN_DEG else []
+        if lost_low > MISSING_LOW_DEG:
+            parts.append(f'the beams below {self.lowest_deg:.0f} degrees (usual: {usual.lowest_deg:.0f})')
+        return f'partial scan: without {" and ".join(parts)}' if parts else ''
+
+
+def scan_extent(points: Array) -> ScanExtent:
+    """Measure the extent of a scan (N, 3 or more) [m] on every 32nd point."""
+    x, y, z = points[::STRIDE, :3].T.astype(np.float64)
+    ground = np.hypot(x, y)
+    valid = np.isfinite(ground + z) & (ground > 0)
+    if not valid.any():
+        return ScanExtent(np.nan, np.nan)
+    azimuth_deg = np.degrees(np.arctan2(y[valid], x[valid]))
+    filled = np.unique(np.floor(azimuth_deg / BIN_DEG) % (360 / BIN_DEG)).size
+    slope = np.quantile(z[valid] / ground[valid], 0.005)  # not the lowest of all: a stray point would be it
+    return ScanExtent(filled * BIN_DEG, float(np.degrees(np.arctan(slope))))
+
+
+def usual_extent(extents: Iterable[ScanExtent]) -> ScanExtent:
+    """Return the median of scans' extents: what a whole scan of this scanner covers; NaN where none has points."""
+    known = np.array([(extent.turn_deg, extent.lowest_deg) for extent in extents])
+    known = known[np.isfinite(known).all(-1)] if len(known) else known
+    return ScanExtent(*np.median(known, 0).tolist()) if len(known) else ScanExtent(np.nan, np.nan)
