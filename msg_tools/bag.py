@@ -18,7 +18,7 @@ from rosbags.interfaces import QosDurability
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 
-from .bag_types import RENAMED, bag_typestore
+from .bag_types import RENAMED, bag_typestore, parse_text, same_layout
 from .errors import BagError
 
 STORAGE_FILES = ('.mcap', '.db3')
@@ -109,6 +109,11 @@ class BagReader:
         """Return a message type's definition as ROS 2 text, with the types that it is made of."""
         self._require_type(type_name)
         return str(self._types.generate_msgdef(type_name, ros_version=2)[0])
+
+    def same_type(self, type_name: str, definition: str) -> bool:
+        """Tell whether a type has the same fields in the bag as in a ROS 2 definition text."""
+        fields = self._types.fielddefs
+        return type_name in fields and same_layout(type_name, fields, parse_text(type_name, definition))
 
     def _by_topic(self) -> dict[str, list[Any]]:
         """Return the connections of each topic, topics in the order of their names."""

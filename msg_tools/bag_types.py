@@ -54,6 +54,12 @@ def parse(connection: Any) -> Types:
         return {}
 
 
+def parse_text(type_name: str, definition: str) -> Types:
+    """Return the types of a ROS 2 definition text, those of time and duration included."""
+    builtin = get_typestore(Stores.EMPTY).fielddefs
+    return {**builtin, **get_types_from_msg(definition, type_name)}
+
+
 def as_ros2(types: Types) -> Types:
     """Return ROS 1 types with ROS 2's in the place of those that are laid out alike, Header (without seq) included."""
     ros2 = ros2_typestore().fielddefs
