@@ -50,9 +50,9 @@ def image_to_rgb(msg: Any) -> Array:
 def image_to_array(msg: Any) -> Array:
     """Return the pixels of an Image as they are: (H, W), or (H, W, C) where C > 1, in the machine's byte order.
 
-    It is a view of the message's data, rows with padding included, except where bytes must be swapped. Planar YUV
-    comes as its rows: (3H/2, W) of nv12 and nv21, (3H, W) of nv24. Raises ImageError where encoding, size, step and
-    data do not fit each other.
+    It is a view of the message's data, rows with padding included, except where bytes must be swapped or rows start
+    within a value. Planar YUV comes as its rows: (3H/2, W) of nv12 and nv21, (3H, W) of nv24. Raises ImageError where
+    encoding, size, step and data do not fit each other.
     """
     meaning = encoding(msg.encoding)
     _check_layout(msg, meaning)
@@ -63,6 +63,8 @@ def image_to_array(msg: Any) -> Array:
     pixels = rows[:, : msg.width * meaning.pixel_bytes]
     if bool(msg.is_bigendian) != (sys.byteorder == 'big') and meaning.dtype.itemsize > 1:
         pixels = pixels.view(meaning.dtype.newbyteorder()).astype(meaning.dtype)
+    elif msg.step % meaning.dtype.itemsize:  # rows that OpenCV would not take
+        pixels = np.ascontiguousarray(pixels)
     pixels = pixels.view(meaning.dtype)
     return pixels.reshape(*pixels.shape[:1], msg.width, meaning.channels) if meaning.channels > 1 else pixels
 
