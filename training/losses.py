@@ -1,0 +1,55 @@
+"""Losses on log depth: log_pred and target (B, 1, h, w), each pixel with a weight (0: no label).
+
+A target of +Inf says that nothing is within range (the sky): see `beyond_range`, which the others leave out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def log_target(target_m: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ln(target) and the weights of pixels with a finite target; 0 and 0 elsewhere, so that no NaN arises."""
+    weight = torch.where(torch.isfinite(target_m) & (target_m > 0), weight, 0.0)
+    return torch.where(weight > 0, target_m, 1.0).log(), weight
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Average by weight; 0 (with a zero gradient) where nothing has a weight."""
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def log_l1(log_pred: Tensor, target_m: Tensor, weight: Tensor) -> Tensor:
+    """Mean |ln pred - ln target|: about the relative error."""
+    target, weight = log_target(target_m, weight)
+    return weighted_mean((log_pred - target).abs(), weight)
+
+
+def silog(log_pred: Tensor, target_m: Tensor, weight: Tensor, focus: float = 0.85) -> Tensor:
+    """Scale-invariant log error, sqrt(mean d^2 - focus mean(d)^2), of Eigen et al. 2014 as BTS weighs it."""
+    target, weight = log_target(target_m, weight)
+    error = log_pred - target
+    square = weighted_mean(error**2, weight) - focus * weighted_mean(error, weight) ** 2
+    return (square + 1e-6).sqrt() - 1e-3  # the root's slope is infinite at 0
+
+
+def laplace_scale(log_pred: Tensor, log_scale: Tensor, target_m: Tensor, weight: Tensor) -> Tensor:
+    """Mean -ln of a Laplace density of scale b over the error, as loss of the scale alone: depth gets no gradient."""
+    target, weight = log_target(target_m, weight)
+    error = (log_pred.detach() - target).abs()
+    return weighted_mean(error * torch.exp(-log_scale) + log_scale + math.log(2.0), weight)
+
+
+def beyond_range(log_pred: Tensor, target_m: Tensor, weight: Tensor, range_m: float = 80.0) -> Tensor:
+    """Mean ln(range / pred) where the target is +Inf and the prediction nearer; 0 where it is farther."""
+    weight = torch.where(torch.isinf(target_m), weight, 0.0)
+    return weighted_mean((math.log(range_m) - log_pred).clamp(min=0.0), weight)
+
+
+LOSSES: dict[str, Loss] = {'log_l1': log_l1, 'silog': silog}
