@@ -285,7 +285,7 @@ def test_arrays_of_other_layout_are_written_in_order():
 
 
 @pytest.mark.parametrize(('pixels', 'name', 'text'), [
-    (np.zeros((2, 2), np.float64), '32FC1', r"expected float32 \(H, W\) pixels for encoding '32FC1', got float64 \(2, 2\)"),
+    (np.zeros((2, 2), np.float64), '32FC1', r"expected float32 \(H, W\) pixels for encoding '32FC1', got float64 \(2,"),
     (np.zeros((2, 2), np.uint8), 'rgb8', r'expected uint8 \(H, W, 3\) pixels'),
     (np.zeros((2, 2, 4), np.uint8), 'rgb8', r'got uint8 \(2, 2, 4\)'),
     (np.zeros((2, 2, 3, 1), np.uint8), 'rgb8', r'got uint8 \(2, 2, 3, 1\)'),
@@ -299,8 +299,9 @@ def test_pixels_that_do_not_fit(pixels, name, text):
 
 
 def sizes(name):
-    even = st.integers(1, 6).map(lambda n: 2 * n)
-    return st.tuples(even, even) if ENCODINGS[name].color in ('yuv422', 'yuv420') else st.tuples(*[st.integers(1, 9)] * 2)
+    even, any_length = st.integers(1, 6).map(lambda n: 2 * n), st.integers(1, 9)
+    length = even if ENCODINGS[name].color in ('yuv422', 'yuv420') else any_length
+    return st.tuples(length, length)
 
 
 @given(st.data(), st.sampled_from(sorted(ENCODINGS)), st.integers(0, 7), st.booleans())
