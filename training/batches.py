@@ -51,7 +51,7 @@ def load_frames(config: TrainConfig) -> list[Frame]:
 
 
 def map_labels(frame: Frame, part: str, config: TrainConfig) -> list[Points]:
-    """Return the labels of a frame that come from folders of maps, by falling trust: stereo, sky, teacher."""
+    """Return the labels of a frame that come from folders of maps, by falling trust: sky, stereo, teacher."""
     stereo: list[Points] = []
     teacher: list[Points] = []
     if config.stereo:
@@ -59,7 +59,7 @@ def map_labels(frame: Frame, part: str, config: TrainConfig) -> list[Points]:
     if config.teacher:
         teacher = folder_labels(Path(config.teacher) / part, frame, config.teacher_weight, config.teacher_far_m)
     sky = [sky_points(frame, teacher[0])] if config.sky and teacher else []
-    return [*stereo, *sky, *teacher]
+    return [*sky, *stereo, *teacher]  # matching says 60 to 100 m of a sky
 
 
 def drive_chances(frames: Sequence[Frame]) -> np.ndarray:
