@@ -10,7 +10,6 @@ import msg_tools.camera
 from msg_tools.camera import Intrinsics, Size, cloud_of, depth_map, project, transform, unproject
 from msg_tools.errors import CalibrationError
 
-
 SMALL = Size(48, 64)
 
 
@@ -123,7 +122,8 @@ def test_size_reads_as_width_by_height():
 
 
 def test_flat_index_rounds_and_keeps_what_is_inside():
-    on, off = [[0, 0], [2.4, 1.4], [-0.4, -0.4]], [[2.6, 0], [0, 1.6], [-0.6, 0], [np.nan, 0], [np.inf, 0], [0, -np.inf]]
+    on = [[0, 0], [2.4, 1.4], [-0.4, -0.4]]
+    off = [[2.6, 0], [0, 1.6], [-0.6, 0], [np.nan, 0], [np.inf, 0], [0, -np.inf]]
     inside, index = Size(2, 3).flat_index(np.array(on + off))
     assert inside.tolist() == [True] * 3 + [False] * 6
     assert index.tolist() == [0, 5, 0]

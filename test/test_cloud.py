@@ -248,10 +248,13 @@ def test_examples_in_the_docstring():
 
 
 @pytest.mark.ros
-def test_rclpys_message_gets_rclpys_fields():
+@pytest.mark.parametrize('strict', [{}, {'check_fields': True}], ids=['', 'strict'])
+def test_rclpys_message_gets_rclpys_fields(strict):
     sensor_msgs = pytest.importorskip('sensor_msgs.msg')
+    if strict and '_check_fields' not in sensor_msgs.PointCloud2.__slots__:
+        pytest.skip('messages of this ROS always check')
     xyz = np.random.default_rng(0).normal(size=(3, 4, 3)).astype(np.float32)
-    msg = fill_cloud(sensor_msgs.PointCloud2(), xyz)
+    msg = fill_cloud(sensor_msgs.PointCloud2(**strict), xyz)
     assert isinstance(msg.fields[0], sensor_msgs.PointField)
     assert np.array_equal(cloud_to_xyz(msg), xyz)
 

@@ -338,10 +338,13 @@ def test_examples_in_the_docstring():
 
 
 @pytest.mark.ros
-def test_rclpys_message():
+@pytest.mark.parametrize('strict', [{}, {'check_fields': True}], ids=['', 'strict'])
+def test_rclpys_message(strict):
     sensor_msgs = pytest.importorskip('sensor_msgs.msg')
+    if strict and '_check_fields' not in sensor_msgs.Image.__slots__:
+        pytest.skip('messages of this ROS always check')
     pixels = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
-    msg = fill_image(sensor_msgs.Image(), pixels, 'rgb8')
+    msg = fill_image(sensor_msgs.Image(**strict), pixels, 'rgb8')
     assert isinstance(msg.data, array.array)
     assert np.array_equal(image_to_rgb(msg), pixels)
     png = sensor_msgs.CompressedImage(format='png', data=array.array('B', cv2.imencode('.png', pixels)[1].tobytes()))
