@@ -128,7 +128,7 @@ def span(positions: Array, values: Array) -> slice:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What each ray of a grid meets first: inverse distance float32 (H, W), 0 for the sky, and face int32, -1 for none."""
+    """What each ray meets first: inverse distance float32 (H, W), 0 for the sky, and face int32, -1 for none."""
 
     inverse: Array
     face: Array
@@ -165,7 +165,7 @@ def meet(solid: Solid, rays: Array, T_world_grid: Array, so_far: Array,
 
 
 def meet_planes(solid: Solid, rays: Array, T_world_grid: Array) -> tuple[Array, Array | int]:
-    """Return the inverse distance (h, w) at which rays enter a solid of planes, 0 for a miss, and through which face."""
+    """Return the inverse distance (h, w) at which rays enter a solid of planes, 0 for a miss, and by which face."""
     gap = solid.offsets - solid.normals @ T_world_grid[:3, 3]
     gap = np.where(np.abs(gap) < 1e-6, 1e-6, gap)
     per_ray = (solid.normals @ T_world_grid[:3, :3] / gap[:, None]).astype(np.float32)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .synthetic_light import Scene
-from .synthetic_solids import Solid
+from .synthetic_solids import Material, Solid, box
+from .synthetic_surfaces import Scene
 from .synthetic_texture import PAVEMENT_END_M
 from .synthetic_things import (
     Random,
@@ -47,7 +47,8 @@ def houses(random: Random, side: int, end: float) -> list[Solid]:
     x = -BEHIND_M + random.uniform(0, 6)
     while x < end:
         width = 2.6 * random.integers(4, 8)
-        parts += facing_street(house(random, width, random.uniform(8, 11)), x, side, FRONT_M + random.uniform(0, 1.5), width)
+        front = FRONT_M + random.uniform(0, 1.5)
+        parts += facing_street(house(random, width, random.uniform(8, 11)), x, side, front, width)
         if random.random() < 0.5:
             parts += put(bush(random, width * 0.4), x + 0.3, side * (PAVEMENT_END_M + 0.5))
         x += width + random.choice([0.0, 0.0, 4.0, 9.0])
@@ -64,7 +65,8 @@ def trees(random: Random, side: int, end: float) -> list[Solid]:
     parts: list[Solid] = []
     for x in np.arange(-BEHIND_M + 6.5, end, 13.0):
         if random.random() < 0.72:
-            parts += put(tree(random), x + random.uniform(-1, 1), side * 7.4, random.uniform(0, 6))
+            clumps = 16 if x < end - AHEAD_M + 45 else 6
+            parts += put(tree(random, clumps), x + random.uniform(-1, 1), side * 7.4, random.uniform(0, 6))
     return parts
 
 
@@ -82,7 +84,8 @@ def furniture(random: Random, side: int, end: float) -> list[Solid]:
     for x in (38.5, 40.5, 47.5, 49.5):
         parts += put(bollard(), x, side * 5.5)
     for x in random.uniform(10, end - 60, int(end / 28)):
-        parts += put(person(random), x, side * random.uniform(6.0, 6.8), random.choice([0, np.pi]) + random.normal() * 0.2)
+        yaw = random.choice([0, np.pi]) + random.normal() * 0.2
+        parts += put(person(random), x, side * random.uniform(6.0, 6.8), yaw)
     return parts
 
 
@@ -104,10 +107,10 @@ def traffic(random: Random, end: float) -> list[Solid]:
 
 
 def far_end(random: Random, end: float) -> list[Solid]:
-    """Return the houses and trees across the end of the street."""
-    parts: list[Solid] = []
+    """Return the houses and trees across the end of the street, and a wood behind them that hides the horizon."""
+    parts = [box((end + 40, -80, 0), (end + 41, 80, 7), Material.HEDGE, (0.05, 0.09, 0.03))]
     for y in (-26.0, -9.0, 8.0):
         parts += put(house(random, 15.6, 10), end + 8, y + 15.6, -np.pi / 2, z=0)
     for y in (-6.5, -2.0, 3.0, 6.8):
-        parts += put(tree(random), end + 3, y)
+        parts += put(tree(random, 6), end + 3, y)
     return parts

@@ -135,7 +135,7 @@ def of_faces(corners: Array, faces: Sequence[Sequence[int]], materials: Material
     return Solid(normals, np.einsum('ij,ij->i', normals, a), corners, kinds, colour, np.eye(4))
 
 
-def ellipsoid(centre: Sequence[float], radii: RGB, material: Material, colour: RGB,
+def ellipsoid(centre: Sequence[float] | Array, radii: RGB, material: Material, colour: RGB,
               shade_centre: RGB | None = None) -> Solid:
     """Return an ellipsoid with its axes along the frame's [m]."""
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from .camera import Array
+from .synthetic_noise import Noise, chance
 from .synthetic_solids import Material
 
 ROAD_HALF_M = 5.2
@@ -21,7 +22,6 @@ KERB_M = 0.12
 FLOOR_M = 3.0
 WHEEL_X_M, WHEEL_RADIUS_M = 1.32, 0.33
 GLASS = np.array([0.02, 0.025, 0.03], np.float32)
-ROW = 4096
 DIGITS = cv2.putText(np.zeros((64, 64), np.uint8), '30', (9, 43), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 1, 5)
 
 
@@ -39,49 +39,6 @@ class Surface:
     colour: Array
     footprint_m: Array
     edge_m: Array
-
-
-class Noise:
-    """Smooth value noise of 1 m grain that repeats every 512 m, drawn from a seed."""
-
-    def __init__(self, seed: int) -> None:
-        lattice = np.random.default_rng(seed).normal(size=(512, 512)).astype(np.float32)
-        smooth = cv2.GaussianBlur(np.pad(lattice, 4, mode='wrap'), (0, 0), 0.6)[4:-4, 4:-4]
-        self.lattice = np.pad(smooth / smooth.std(), ((0, 1), (0, 1)), mode='wrap')
-
-    def __call__(self, x: Array, y: Array, grain_m: float, footprint_m: Array | None = None) -> Array:
-        """Return noise (N,) of unit variance at (N,) positions [m], fading where a pixel spans a grain."""
-        count = len(x)
-        at = np.zeros((2, -(-max(count, 1) // ROW) * ROW), np.float32)
-        at[0, :count], at[1, :count] = x, y
-        at *= np.float32(1 / grain_m)
-        at -= np.floor(at * np.float32(1 / 512)) * 512
-        at = at.reshape(2, -1, ROW)
-        value = cv2.remap(self.lattice, at[0], at[1], cv2.INTER_LINEAR).ravel()[:count]
-        if footprint_m is not None:
-            value *= np.clip(1.5 - footprint_m / np.float32(grain_m), 0, 1)
-        return value
-
-    def solid(self, points: Array, grain_m: float, footprint_m: Array | None = None) -> Array:
-        """Return noise (N,) of about unit variance at points (N, 3) [m] in space, made of slices of the plane noise."""
-        level = points[:, 2] * np.float32(1 / grain_m)
-        below = np.floor(level)
-        part = level - below
-        low, high = (self(points[:, 0] + k * np.float32(37.31 * grain_m), points[:, 1] + k * np.float32(91.73 * grain_m),
-                          grain_m, footprint_m) for k in (below, below + 1))
-        return (low + part * (high - low)) * np.float32(1.2)
-
-    def is_leaf(self, points: Array) -> Array:
-        """Return whether there is a leaf at points (N, 3) of a crown's shell: two grains, cut off at a threshold."""
-        return self.solid(points, 0.075) + 0.9 * self.solid(points, 0.24) > -0.1
-
-
-def chance(*cells: Array) -> Array:
-    """Return a number (N,) in 0 to 1 that depends on whole cell numbers (N,) only."""
-    mixed = np.float64(0)
-    for factor, cell in zip((12.9898, 78.233, 37.719), cells, strict=False):
-        mixed = mixed + np.rint(cell).astype(np.float64) * factor
-    return np.asarray(np.modf(np.abs(np.sin(mixed) * 43758.5453))[0], np.float32)
 
 
 def grey(value: Array) -> Array:
@@ -141,14 +98,14 @@ def pavement(surface: Surface, noise: Noise) -> Array:
     side, foot = np.abs(y), surface.footprint_m
     tone = 1 + 0.08 * noise(x, y, 0.03, foot) + 0.07 * noise(x, y, 0.6, foot) + 0.1 * noise(y, x, 5.0)
     slab = 0.16 * (chance(np.floor(x / 0.5), np.floor(y / 0.5)) - 0.5)
-    albedo = grey(0.26 * np.clip(tone + slab, 0.3, 2)) * np.float32([1.05, 1.0, 0.93])
+    albedo = grey(0.26 * np.clip(tone + slab, 0.3, 2)) * np.array([1.05, 1.0, 0.93], np.float32)
     joints = np.maximum(stripe(nearest(x, 0.5), 0.02, foot), stripe(nearest(y, 0.5), 0.02, foot))
     put(albedo, 0.5 * joints, (0.1, 0.1, 0.09))
     kerb = side < ROAD_HALF_M + 0.16
     put(albedo, kerb, grey(0.34 * np.clip(tone, 0.4, 2)))
     put(albedo, kerb * stripe(nearest(x, 1.0), 0.03, foot), (0.12, 0.12, 0.12))
     blades = 1 + 0.28 * noise(x, y, 0.05, foot) + 0.22 * noise(y, x, 0.3, foot) + 0.15 * noise(x, y, 2.5)
-    put(albedo, side > PAVEMENT_END_M, np.clip(blades, 0.3, 2)[:, None] * np.float32([0.075, 0.135, 0.03]))
+    put(albedo, side > PAVEMENT_END_M, np.clip(blades, 0.3, 2)[:, None] * np.array([0.075, 0.135, 0.03], np.float32))
     return albedo
 
 
@@ -168,7 +125,7 @@ def facade(surface: Surface, noise: Noise) -> Array:
     inside = np.minimum(-a, np.minimum(height - low, high - height))
     put(albedo, inside > -0.12, np.clip(surface.colour * 1.35, 0, 0.8))
     pane = glass_pane(along, height, luck, foot, noise)
-    put(albedo, inside > 0, np.where(door[:, None], np.float32([0.09, 0.05, 0.03]), pane))
+    put(albedo, inside > 0, np.where(door[:, None], np.array([0.09, 0.05, 0.03], np.float32), pane))
     bars = np.minimum(inside, np.abs(along - (cell + 0.5) * pitch))
     put(albedo, (inside > 0) * np.clip((0.06 - bars) / foot + 0.5, 0, 1), (0.62, 0.62, 0.6))
     put(albedo, 0.8 * ((z < 0.55) & ~(door & (inside > 0))), (0.16, 0.15, 0.14))
@@ -211,7 +168,8 @@ def paint(surface: Surface, noise: Noise) -> Array:
     put(albedo, side * (np.abs(z - 0.76) < 0.015) * (np.abs(nearest(x + 0.6, 0.97)) < 0.09), (0.01, 0.01, 0.01))
     end, across = np.abs(nx) > 0.6, np.abs(y)
     lamp = end & (across > 0.5) & (across < 0.8) & (z > 0.62) & (z < 0.8)
-    put(albedo, lamp, np.where((nx > 0)[:, None], np.float32([0.7, 0.7, 0.68]), np.float32([0.35, 0.01, 0.01])))
+    put(albedo, lamp & (nx > 0), (0.7, 0.7, 0.68))
+    put(albedo, lamp & (nx < 0), (0.35, 0.01, 0.01))
     put(albedo, end & (nx > 0) & (across < 0.45) & (z > 0.6) & (z < 0.74), (0.015, 0.015, 0.015))
     put(albedo, end & (across < 0.26) & (z > 0.44) & (z < 0.555), (0.7, 0.7, 0.66))
     put(albedo, end & (z < 0.42), (0.03, 0.03, 0.03))

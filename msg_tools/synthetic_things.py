@@ -1,4 +1,4 @@
-"""The things along the synthetic street, each around its own origin on the ground: cars, trees, houses, lamps, signs."""
+"""The things along the synthetic street, each around its own origin on the ground: cars, trees, houses, signs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ground() -> list[Solid]:
 
 
 def car(random: Random) -> list[Solid]:
-    """Return a car that faces +x: a body of two convex parts, a glazed cabin and four wheels."""
+    """Return a car that faces +x: a body of two convex parts, a glazed cabin, mirrors and four wheels."""
     colour = CAR_COLOURS[random.integers(len(CAR_COLOURS))]
     if random.random() < 0.14:
         return van(colour)
@@ -82,18 +82,18 @@ def wheels() -> list[Solid]:
     return [wheel.placed(placement(x, y, z=WHEEL_RADIUS_M)) for x, y in places]
 
 
-def tree(random: Random) -> list[Solid]:
-    """Return a broad-leaved tree of 5 to 9 m: a trunk, three boughs and a crown of overlapping clumps."""
+def tree(random: Random, clumps_count: int = 16) -> list[Solid]:
+    """Return a broad-leaved tree of 5 to 9 m: a trunk and a crown of overlapping clumps; the fewer, the larger."""
     height, spread = random.uniform(5.5, 9), random.uniform(1.5, 2.3)
     colour = LEAF_COLOURS[random.choice(4, p=(0.35, 0.3, 0.25, 0.1))]
     middle = (0.0, 0.0, height * 0.66)
     trunk = prism(ring(0.08 + 0.022 * height, 10), 0, height * 0.7, 'z', Material.BARK, (0.13, 0.10, 0.07), 0.4)
     clumps = []
-    for _ in range(16):
+    for _ in range(clumps_count):
         direction = random.normal(size=3) * (1, 1, 0.8)
         direction /= np.linalg.norm(direction)
         centre = np.array(middle) + direction * (0.78 * spread, 0.78 * spread, height * 0.25)
-        radius = random.uniform(0.36, 0.56) * spread
+        radius = random.uniform(0.36, 0.56) * spread * (16 / clumps_count) ** 0.4
         clumps.append(ellipsoid(centre, (radius, radius, radius * 0.82), Material.LEAF, colour, middle))
     return [trunk, *clumps]
 
@@ -103,10 +103,10 @@ def bush(random: Random, length: float) -> list[Solid]:
     colour = LEAF_COLOURS[random.integers(3)]
     height = random.uniform(0.9, 1.3)
     hedge = frustum((0, length, -0.35, 0.35), (0.05, length - 0.05, -0.28, 0.28), 0, height, Material.HEDGE, colour)
-    count = int(length / 0.5)
+    count = int(length / 0.8)
     tufts = [
-        ellipsoid((0.25 + i * 0.5, random.uniform(-0.15, 0.15), height - 0.08), (0.45, 0.38, random.uniform(0.15, 0.24)),
-                  Material.LEAF, colour, (i * 0.5, 0.0, 0.3))
+        ellipsoid((0.4 + i * 0.8, random.uniform(-0.15, 0.15), height - 0.08), (0.6, 0.38, random.uniform(0.15, 0.24)),
+                  Material.LEAF, colour, (i * 0.8, 0.0, 0.3))
         for i in range(count)
     ]
     return [hedge, *tufts]
@@ -121,10 +121,11 @@ def house(random: Random, width: float, depth: float) -> list[Solid]:
     overhang = 0.35
     eaves = [(-overhang, top - 0.1), (-overhang, top + 0.08), (depth / 2, ridge), (depth + overhang, top + 0.08),
              (depth + overhang, top - 0.1)]
-    kinds = (Material.PLAIN, Material.ROOF, Material.ROOF, Material.PLAIN, Material.PLAIN, Material.FACADE, Material.FACADE)
+    plain, tiles = Material.PLAIN, Material.ROOF
+    kinds = (plain, tiles, tiles, plain, plain, Material.FACADE, Material.FACADE)
     gable = along_x(prism(np.array(eaves), 0, width, 'y', kinds, roof))
-    parts = [walls, gable, box((width * 0.7, depth * 0.4, ridge - 1.2), (width * 0.7 + 0.7, depth * 0.4 + 0.6, ridge + 0.7),
-                               Material.PLAIN, (0.25, 0.12, 0.08))]
+    x, y = width * 0.7, depth * 0.4
+    parts = [walls, gable, box((x, y, ridge - 1.2), (x + 0.7, y + 0.6, ridge + 0.7), plain, (0.25, 0.12, 0.08))]
     for x in np.arange(1.9, width - 1.9, 3.4):
         if random.random() < 0.55:
             parts.append(box((x, 0.6, top), (x + 1.3, 3.0, top + 1.5), dormer_faces(), wall))
@@ -196,7 +197,8 @@ def person(random: Random) -> list[Solid]:
     legs: RGB = (0.03, 0.035, 0.06)
     limbs = [prism(ring(0.085, 8), 0.05, 0.85, 'z', Material.PLAIN, legs, 1.2).placed(placement(x, y))
              for x, y in ((0.12, 0.1), (-0.12, -0.1))]
-    arms = [ellipsoid((x, y, 1.15), (0.08, 0.07, 0.33), Material.PLAIN, coat) for x, y in ((-0.05, 0.27), (0.05, -0.27))]
+    arms = [ellipsoid((x, y, 1.15), (0.08, 0.07, 0.33), Material.PLAIN, coat)
+            for x, y in ((-0.05, 0.27), (0.05, -0.27))]
     return [*limbs, ellipsoid((0, 0, 1.15), (0.17, 0.23, 0.42), Material.PLAIN, coat), *arms,
             ellipsoid((0.02, 0, 1.66), (0.10, 0.09, 0.13), Material.PLAIN, (0.42, 0.27, 0.19)),
             ellipsoid((-0.02, 0, 1.71), (0.11, 0.10, 0.11), Material.PLAIN, (0.05, 0.03, 0.02))]

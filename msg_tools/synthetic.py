@@ -1,0 +1,113 @@
+"""Write a synthetic drive in KITTI's raw layout: a street with colour cameras, a Velodyne, OXTS and exact depth.
+
+Everything is standing still but the car with the sensors, and every sensor takes its frame at one moment: what the
+cameras see, what the scan says and the exact depth agree.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+from . import cli
+from .errors import KittiError
+from .kitti_calibration import KittiCalibration
+from .synthetic_rig import PERIOD_NS, write_calibration, write_oxts, write_stamps
+from .synthetic_studio import DriveSettings, Studio
+
+NAME = 'python -m msg_tools.synthetic'
+DATE = '2011_09_26'
+DRIVE = f'{DATE}_drive_9001_sync'
+
+
+def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float = 1.0, azimuths: int = 2084,
+                supersample: float = 1.25, npy: bool = False, jobs: int = 1) -> Path:
+    """Write a synthetic drive below a folder and return the drive's own: path/2011_09_26/2011_09_26_drive_9001_sync.
+
+    Beside KITTI's folders it has depth_exact/image_02/FRAME.png (and .npy, float32 [m], +Inf for the sky). The same
+    settings give the same files. Raises KittiError for settings that make no drive, OSError where it cannot write.
+    """
+    settings = DriveSettings(frames, seed, scale, azimuths, supersample, npy)
+    for _ in write_frames(drive_folder(path), settings, jobs):
+        pass
+    return drive_folder(path)
+
+
+def drive_folder(path: Path | str) -> Path:
+    """Return the folder of the synthetic drive below a folder."""
+    return Path(path) / DATE / DRIVE
+
+
+def write_frames(drive: Path, settings: DriveSettings, jobs: int = 1) -> Iterator[int]:
+    """Write a drive into its folder, yielding the number of each frame when its files are there; jobs 0: every core."""
+    drive.mkdir(parents=True, exist_ok=True)
+    write_calibration(drive.parent, settings.scale)
+    write_oxts(drive / 'oxts', settings.frames)
+    for folder in ('image_02', 'image_03', 'velodyne_points', 'oxts'):
+        write_stamps(drive / folder / 'timestamps.txt', settings.frames)
+        (drive / folder / 'data').mkdir(exist_ok=True)
+    for name, offset_ns in (('start', -PERIOD_NS // 2), ('end', PERIOD_NS // 2)):
+        write_stamps(drive / 'velodyne_points' / f'timestamps_{name}.txt', settings.frames, offset_ns)
+    (drive / 'depth_exact' / 'image_02').mkdir(parents=True, exist_ok=True)
+    jobs = min(jobs or os.cpu_count() or 1, settings.frames)
+    work = [(settings, drive, frame) for frame in range(settings.frames)]
+    yield from in_processes(work, jobs) if jobs > 1 else map(write_frame, work)
+
+
+def in_processes(work: list[tuple[DriveSettings, Path, int]], jobs: int) -> Iterator[int]:
+    """Write frames in several processes; each lights the street for itself and runs one thread."""
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')  # small products: threads would only wait for each other
+    with ProcessPoolExecutor(jobs, get_context('spawn')) as pool:
+        for done in as_completed([pool.submit(write_frame, item) for item in work]):
+            yield done.result()
+
+
+def write_frame(work: tuple[DriveSettings, Path, int]) -> int:
+    """Write one frame of a drive and return its number."""
+    settings, drive, frame = work
+    studio(settings, drive.parent).write_frame(drive, frame)
+    return frame
+
+
+@cache
+def studio(settings: DriveSettings, calibration: Path) -> Studio:
+    """Return the street of a drive, built once in each process."""
+    return Studio.of(settings, KittiCalibration.load(calibration))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write a synthetic drive from the command line."""
+    parser = cli.parser(NAME, 'Write a synthetic street drive with exact depth in KITTI raw layout.',
+                        f'{NAME} /tmp/street --frames 20')
+    parser.add_argument('out', type=Path, metavar='OUT', help=f'folder for {DATE}/{DRIVE}')
+    defaults = DriveSettings()
+    text = 'how many, at 10 Hz and 8 m/s (default %(default)s)'
+    parser.add_argument('--frames', type=int, default=defaults.frames, help=text)
+    parser.add_argument('--seed', type=int, default=defaults.seed, help='another number, another street')
+    parser.add_argument('--scale', type=float, default=defaults.scale, help='size of the images, 1 is 1242x375')
+    parser.add_argument('--npy', action='store_true', help='write the exact depth as float32 NumPy files, too')
+    parser.add_argument('--jobs', type=int, default=0, help='threads (default: one per core)')
+    arguments = parser.parse_args(argv)
+    return cli.run(NAME, lambda: _write(arguments))
+
+
+def _write(arguments: object) -> int:
+    options = vars(arguments)
+    settings = DriveSettings(options['frames'], options['seed'], options['scale'], npy=options['npy'])
+    drive = drive_folder(options['out'])
+    try:
+        for _ in cli.progress(write_frames(drive, settings, options['jobs']), total=settings.frames):
+            pass
+    except OSError as error:
+        raise KittiError(f'{drive}: expected a folder that can be written, got: {error}') from error
+    print(drive)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
