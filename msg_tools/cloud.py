@@ -67,7 +67,7 @@ def cloud_to_xyz(msg: Any) -> Array:
     offsets = [offset for kind, offset in _kinds(points.dtype, 'xyz') if kind == np.float32]
     if np.diff(offsets).tolist() == [4, 4]:
         x = points['x']
-        return np.lib.stride_tricks.as_strided(x, (*x.shape, 3), (*x.strides, 4), writeable=x.flags.writeable)
+        return np.lib.stride_tricks.as_strided(x, (*x.shape, 3), (*x.strides, 4))
     return np.stack([points[name] for name in 'xyz'], -1).astype(np.float32, copy=False)
 
 

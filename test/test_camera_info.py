@@ -66,7 +66,7 @@ def lens(fx, size, d, alpha, cx_off=0.0, cy_off=0.0, model='plumb_bob', r=None):
     else:
         view, _ = cv2.getOptimalNewCameraMatrix(matrix, coefficients, shape, alpha)
     p = np.hstack([view, np.zeros((3, 1))]).reshape(-1)
-    return info(size, matrix.reshape(-1), d, IDENTITY if r is None else r.reshape(-1), p, model)
+    return info(size, matrix.reshape(-1), d, IDENTITY if r is None else r, p, model)
 
 
 def numbers(camera):
@@ -185,6 +185,7 @@ def test_a_kitti_bag_with_k_of_the_rectified_image_is_rectified_too():
     (600, Size(720, 1280), [-0.25, 0.06, 0, 0, 0], -20, 15),
     (330, Size(480, 640), [-0.35, 0.13, 0, 0, -0.02], 10, 10),
     (1000, Size(1080, 1920), [0.1, -0.2, 0, 0, 0], 7, -12),  # folds at the image's corners
+    (1000, Size(1080, 1920), [0.05, -0.2, 0, 0, 0], 78, 60),  # folds within the image: OpenCV's P with alpha 1 is absurd
     (700, Size(480, 640), [0.05, -0.1, 0, 0, 0], 30, 20),
     (800, Size(720, 1280), [0.5, -0.3, 0.0001, 0.0001, 0.01, 0.8, -0.2, 0.02], 5, 5, 'rational_polynomial'),
     (285, Size(800, 848), [-0.01, 0.04, -0.04, 0.006], -4, 3, 'equidistant'),
@@ -198,8 +199,14 @@ def test_raw_images_of_ordinary_cameras_are_raw(camera, alpha):
 @pytest.mark.parametrize('axis', [(0, 1, 0), (1, 0, 0)])
 def test_raw_images_of_a_squinting_stereo_camera_are_raw(degrees, axis):
     """P's view lies off the image because the camera looks aside, not because K is another image's."""
-    rotation = cv2.Rodrigues(np.radians(degrees) * np.array(axis, float))[0]
+    rotation = cv2.Rodrigues(np.radians(degrees) * np.array(axis, float))[0].reshape(-1)
     made = lens(500, Size(480, 640), [-0.2, 0.05, 0, 0, 0], 0, cx_off=8, cy_off=-6, r=rotation)
+    assert not looks_rectified(made, '/left/image_raw')[0]
+
+
+def test_view_off_to_the_other_side_than_the_principal_point_is_no_sign_of_a_larger_image():
+    rotation = cv2.Rodrigues(np.radians([0, -8.0, 0]))[0].reshape(-1)
+    made = lens(500, Size(480, 640), [-0.2, 0.05, 0, 0, 0], 0, cx_off=-40, r=rotation)
     assert not looks_rectified(made, '/left/image_raw')[0]
 
 
