@@ -126,6 +126,8 @@ def test_a_step_that_is_no_multiple_of_the_pixel():
     data = bytes([1, 1, 2, 2, 9, 3, 3, 4, 4, 9])
     assert image_to_array(image('16UC1', 2, 2, data, step=5)).tolist() == [[257, 514], [771, 1028]]
     assert image_to_rgb(image('mono16', 2, 2, data, step=5))[..., 0].tolist() == [[1, 2], [3, 4]]
+    data = bytes([1, 1, 2, 2, 3, 3, 9] * 2)
+    assert image_to_rgb(image('bgr16', 2, 1, data, step=7)).tolist() == [[[3, 2, 1]]] * 2
 
 
 def test_more_data_than_needed_is_ignored():
