@@ -1,193 +1,36 @@
-"""The ROS 2 node: newest image in, depth and cloud out. Thin: what it decides, other modules decide."""
+"""The command depth_node: run the ROS 2 node, which is depth_node/ros/node.py, until it is told to stop."""
 
 from __future__ import annotations
 
-import math
 import sys
-import time
-import traceback
-from typing import Any
-
-from rclpy.utilities import remove_ros_args
+from collections.abc import Sequence
 
 from msg_tools import cli
-from msg_tools.camera import Array, Size
-from msg_tools.errors import DepthNodeError
-from msg_tools.image import to_rgb
 
-from .cameras import Cameras, View
-from .config import NodeConfig
-from .estimator import DepthEstimator, DepthResult, Limits
-from .frames import Pair, Worker, stamp_ns
-from .monitor import IDLE, SUPERSEDED, Monitor, Snapshot
-from .ros.diagnostics import Diagnostics, Facts
-from .ros.inputs import Inputs
-from .ros.lifecycle import TellingNode, transition
-from .ros.outputs import Outputs, Scene
-from .ros.parameters import Parameters
-from .ros.spin import ros_context, spin
+from .ros.arguments import require_ros, split_ros_args
 
 NAME = 'depth_node'
-WARNING_PERIOD_S = 5.0  # between two warnings of the same reason
-EXAMPLE = f'{NAME} --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info -p cloud_stride:=1'
-
-
-class DepthNode(TellingNode):
-    """Subscribes to image and camera_info and publishes metric depth, cloud, confidence and preview."""
-
-    estimator: DepthEstimator  # this and the outputs exist when configured
-    outputs: Outputs
-    inputs: Inputs  # this and the worker exist when active
-    worker: Worker[Pair]
-
-    def __init__(self, **options: Any) -> None:
-        """Declare the parameters; raises ConfigError where one has a wrong value."""
-        super().__init__(NAME, **options)
-        self.parameters = Parameters(self)
-        self.monitor = Monitor(self.report)
-        self.cameras = Cameras()
-        self.warned_s: dict[str, float] = {}
-        self.diagnostics = Diagnostics(self, self.config.diagnostics_period_s, self.observe)
-        if self.config.autostart:
-            self.start_by_itself()
-
-    @property
-    def config(self) -> NodeConfig:
-        """Return the settings as they are now."""
-        return self.parameters.config
-
-    @transition('inactive')
-    def on_configure(self) -> None:
-        """Load the network, run it once, and announce the outputs."""
-        config = self.config
-        self.estimator = DepthEstimator.from_checkpoint(
-            config.checkpoint, config.device, config.backend, config.threads
-        )
-        self.get_logger().info(f'network: {self.estimator.description}')
-        self.outputs = Outputs(self)
-
-    @transition('active')
-    def on_activate(self) -> None:
-        """Subscribe, and start the thread that works on the newest image."""
-        self.worker = Worker(self.on_frame, NAME)
-        self.inputs = Inputs(self, self.parameters, self.on_image, self.on_pair, self.on_drop)
-        self.get_logger().info(f'waiting for {self.inputs.image.topic} and {self.inputs.info.topic}')
-
-    @transition('inactive')
-    def on_deactivate(self) -> None:
-        """Unsubscribe, and finish the frame at work."""
-        self.stop()
-
-    @transition('unconfigured')
-    def on_cleanup(self) -> None:
-        """Let go of the network and the outputs."""
-        self.release()
-
-    @transition('finalized')
-    def on_shutdown(self) -> None:
-        """Stop whatever runs."""
-        self.stop()
-        self.release()
-
-    def stop(self) -> None:
-        """Unsubscribe, and finish the frame at work, if the node is active."""
-        if self.state == 'active':
-            self.inputs.destroy()
-            self.worker.stop()
-            self.state = 'inactive'
-
-    def release(self) -> None:
-        """Let go of the network and the outputs, if the node is configured."""
-        if self.state == 'inactive':
-            self.outputs.destroy()
-            del self.outputs, self.estimator
-            self.state = 'unconfigured'
-
-    def destroy_node(self) -> None:
-        """End the thread before the publishers that it uses go."""
-        self.stop()
-        super().destroy_node()
-
-    def on_image(self, image: Any) -> None:
-        """Count an image that has just arrived."""
-        self.monitor.receive(self.age_s(image))
-
-    def on_pair(self, pair: Pair) -> None:
-        """Leave an image for the thread; the one that still waits, if any, will never be used."""
-        if self.worker.put(pair):
-            self.monitor.drop(SUPERSEDED)
-
-    def on_drop(self, reason: str) -> None:
-        """Count an image that found no camera_info, and say so."""
-        self.monitor.drop(reason)
-        self.warn(reason, str(self.inputs.info))
-
-    def on_frame(self, pair: Pair) -> None:
-        """Turn the newest image into depth and cloud; a bad one is counted, reported and forgotten."""
-        wanted, config = self.outputs.wanted(), self.config
-        if not wanted:
-            self.monitor.drop(IDLE)
-            return
-        with self.monitor.frame() as frame:
-            view = self.cameras.of(pair.info, self.inputs.image.topic, config.input_rectified)
-            rgb = frame.stage('convert', to_rectified_rgb, pair.image, view)
-            result = frame.stage('infer', self.infer, rgb, view, config)
-            frame.stage('publish', self.outputs.publish, wanted, Scene(rgb, result, config), pair.image.header)
-            frame.seconds['age when published'] = self.age_s(pair.image)
-
-    def infer(self, rgb: Array, view: View, config: NodeConfig) -> DepthResult:
-        """Estimate depth, into the memory of the outgoing message where that is float."""
-        self.estimator.limits = Limits(config.min_depth_m, config.max_depth_m, config.min_confidence)
-        return self.estimator(rgb, view.camera, self.outputs.depth_buffer(Size(*rgb.shape[:2]), config))
-
-    def age_s(self, image: Any) -> float:
-        """Return how long ago [s] on the ROS clock the image was taken."""
-        return (self.get_clock().now().nanoseconds - stamp_ns(image)) * 1e-9
-
-    def report(self, reason: str, error: Exception) -> None:
-        """Say why an image was dropped; with a traceback where we did not foresee it."""
-        known = isinstance(error, DepthNodeError)
-        self.warn(reason, str(error) if known else ''.join(traceback.format_exception(error)))
-
-    def warn(self, reason: str, text: str) -> None:
-        """Log a warning, those of one reason at most every few seconds."""
-        now = time.monotonic()
-        if now - self.warned_s.get(reason, -math.inf) >= WARNING_PERIOD_S:
-            self.warned_s[reason] = now
-            self.get_logger().warning(f'image dropped: {reason}: {text}')
-
-    def observe(self) -> tuple[Facts, Snapshot]:
-        """Return what diagnostics tell."""
-        view = self.cameras.view
-        active, configured = self.state == 'active', self.state in ('active', 'inactive')
-        facts = Facts(
-            state=self.state,
-            failure=self.failure,
-            network=self.estimator.description if configured else '',
-            image=str(self.inputs.image) if active else '',
-            info=str(self.inputs.info) if active else '',
-            rectified=view.rectified if view else '',
-            uncalibrated=view is not None and view.camera is None,
-        )
-        return facts, self.monitor.snapshot()
-
-
-def to_rectified_rgb(image: Any, view: View) -> Array:
-    """Return the pixels of an Image or CompressedImage as rectified RGB uint8 (H, W, 3)."""
-    return view.rectify(to_rgb(image))
+EXAMPLE = (f'{NAME} --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info '
+           '-p cloud_stride:=1 --params-file mono.yaml')
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM."""
-    args = [NAME, *(sys.argv[1:] if argv is None else argv)]
-    summary = 'Turn the images of one camera into metric depth images and point clouds.'
-    cli.parser(NAME, summary, EXAMPLE).parse_args(remove_ros_args(args)[1:])
-    return cli.run(NAME, lambda: run(args))
+    """Run the node; SIGINT and SIGTERM end it with exit status 0."""
+    own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
+    cli.parser(
+        NAME, 'Turn the images of one camera into metric depth images and point clouds. Settings are ROS parameters.',
+        EXAMPLE,
+    ).parse_args(own)
+    return cli.run(NAME, lambda: run(ros))
 
 
-def run(args: list[str]) -> None:
-    """Start ROS and the node, and stop both when asked to; raises ConfigError for arguments or parameters."""
-    with ros_context(args) as stop:
+def run(ros_args: Sequence[str]) -> None:
+    """Run the node; raises DepthNodeError without rclpy, ConfigError for wrong parameters or ROS arguments."""
+    require_ros()
+    from .ros.node import DepthNode
+    from .ros.spin import ros_context, spin
+
+    with ros_context(ros_args) as stop:
         spin(DepthNode(), stop)
 
 
