@@ -77,7 +77,7 @@ def encode_depth_steps(steps: Array) -> bytes:
     height, width = steps.shape
     rows = np.zeros((height, 1 + 2 * width), np.uint8)  # each row is led by its filter: 0, none
     rows[:, 1:] = steps.astype('>u2').view(np.uint8)
-    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     header = struct.pack('>IIBBBBB', width, height, 16, 0, 0, 0, 0)  # 16 bits, grey
     chunks = (b'IHDR', header), (b'IDAT', packer.compress(rows.data) + packer.flush()), (b'IEND', b'')
     return SIGNATURE + b''.join(_chunk(kind, data) for kind, data in chunks)

@@ -14,7 +14,8 @@ import numpy as np
 
 from .camera import Array
 
-STRIDE = 32  # every n-th point is enough
+STRIDES = 31, 13, 7, 1  # every n-th point is enough; primes, so that no beam or azimuth is always left out
+ENOUGH_POINTS = 3000
 BIN_DEG = 5.0
 MISSING_TURN_DEG, MISSING_LOW_DEG = 15.0, 2.5  # whole scans of a drive differ by 0 and 0.1 degrees
 
@@ -36,8 +37,9 @@ class ScanExtent:
 
 
 def scan_extent(points: Array) -> ScanExtent:
-    """Measure the extent of a scan (N, 3 or more) [m] on every 32nd point."""
-    x, y, z = points[::STRIDE, :3].T.astype(np.float64)
+    """Measure the extent of a scan (N, 3 or more) [m] on some thousands of its points."""
+    stride = next((n for n in STRIDES if len(points) >= n * ENOUGH_POINTS), 1)
+    x, y, z = points[::stride, :3].T.astype(np.float64)
     ground = np.hypot(x, y)
     valid = np.isfinite(ground + z) & (ground > 0)
     if not valid.any():

@@ -61,10 +61,9 @@ class Topics:
         return topics
 
     def _require(self, bag: BagReader) -> None:
-        types: dict[str, tuple[str, ...]] = {self.cloud: (CLOUD_TYPE,), self.info: (INFO_TYPE,)}
-        if self.image:
-            types[self.image] = IMAGE_TYPES
-        for topic, wanted in types.items():
+        for topic, wanted in ((self.cloud, (CLOUD_TYPE,)), (self.image, IMAGE_TYPES), (self.info, (INFO_TYPE,))):
+            if not topic:
+                continue
             info = bag.require(topic)
             if info.type not in wanted:
                 raise BagError(f'{bag.path}: expected {" or ".join(wanted)} on {topic}, got {info.type}')

@@ -18,13 +18,14 @@ from .velodyne_run import IMAGE_CHOICES, Output, Row, mark_partial, run, write_m
 from .velodyne_sources import FolderSource
 
 NAME = 'velodyne_to_depth'
+SUMMARY = 'Make depth PNGs (uint16, metres x 256) of the LiDAR scans of a KITTI drive or a bag, with matched images.'
 STATUSES = 'ok', 'partial', 'skipped', 'failed'
 BAG_SUFFIXES = '.bag', '.mcap', '.db3'
 
 
 def arguments() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    parser = cli.parser(NAME, __doc__ or '', f'{NAME} 2011_09_26/2011_09_26_drive_0005_sync depth_0005 --jobs 4')
+    parser = cli.parser(NAME, SUMMARY, f'{NAME} 2011_09_26/2011_09_26_drive_0005_sync depth_0005 --jobs 4')
     parser.add_argument('source', type=Path, metavar='SOURCE', help='a KITTI raw drive (_sync folder) or a bag')
     parser.add_argument('out', type=Path, metavar='OUT', help='folder for depth/, image/, overlay/ and manifest.csv')
     parser.add_argument('--camera', type=int, choices=CAMERA_TOPICS, default=2,
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def convert(args: argparse.Namespace) -> int:
-    """Make the depth maps that the arguments ask for; return 1 where a frame failed."""
+    """Make the depth maps that the arguments ask for; return 1 where a frame failed or nothing came of any."""
     start_s = time.perf_counter()
     source = open_source(args)
     for text in source.warnings:
@@ -66,7 +67,7 @@ def convert(args: argparse.Namespace) -> int:
     finally:
         rows = finish(args.out, rows)
     report(args, rows, time.perf_counter() - start_s)
-    return int(any(row.status == 'failed' for row in rows))
+    return int(any(row.status == 'failed' for row in rows) or all(row.status == 'skipped' for row in rows))
 
 
 def open_source(args: argparse.Namespace) -> FolderSource | BagSource:
@@ -75,6 +76,8 @@ def open_source(args: argparse.Namespace) -> FolderSource | BagSource:
     topics = args.cloud_topic, args.image_topic, args.info_topic
     if is_bag(args.source):
         return BagSource.open(args.source, args.camera, with_images, topics)
+    if not args.source.is_dir():
+        raise DepthNodeError(f'{args.source}: expected a KITTI raw drive or a bag, got no such folder or bag file')
     if any(topics):
         raise DepthNodeError(f'{args.source}: expected a bag with the topics that were named, got a folder without one')
     return FolderSource.open(args.source, args.camera, with_images, args.calib)

@@ -18,6 +18,7 @@ import numpy as np
 from .camera import Array, Size
 from .depth_png import STEPS_PER_M
 
+BLOCK = 16384  # points at a time: they stay in the cache, and OpenBLAS starts no threads, which would only wait
 MARGIN_M = 0.01  # how far outside the view a point is still projected exactly; float32 is off by 1 mm at 10 km
 
 
@@ -40,8 +41,7 @@ class ScanProjector:
         A pixel covers half a pixel around its integer coordinates. Points nearer than half a step or beyond
         255.998 m have no place in the map and hide nothing.
         """
-        in_view, _ = self._sides(points)
-        u, v, z = self._project(points, in_view)
+        u, v, z = self._project(points, self._seen(points))
         return draw(*self._inside(u, v, z), self.size)
 
     def monodepth2(self, points: Array) -> Array:
@@ -52,24 +52,28 @@ class ScanProjector:
         taken for one: where both have points, the pixel of the scan's first gets the nearest of all, and the
         other keeps its last. Source: Godard et al., monodepth2, kitti_utils.py.
         """
-        in_view, behind = self._sides(points)
-        u, v, z = self._project(points, (in_view | behind) & (points[:, 0] >= 0))
+        u, v, z = self._project(points, self._seen(points, even_behind=True) & (points[:, 0] >= 0))
         index, steps = self._inside(u - 1, v - 1, np.where(z < 0, 0.0, z), nearest_step=0)
         depth = draw(index, steps, self.size)
         share_edges(depth, index, steps)
         return depth
 
-    def _sides(self, points: Array) -> tuple[Array, Array]:
-        """Tell which points (N,) may fall on the image or a pixel beside it, and which may lie behind the camera.
+    def _seen(self, points: Array, even_behind: bool = False) -> Array:
+        """Tell which points (N,) may fall on the image or a pixel beside it; a quick test, generous by MARGIN_M.
 
-        Both are quick tests, generous by MARGIN_M.
+        With `even_behind`, those that may lie behind the camera are among them.
         """
         planes = self._view_planes
-        offsets = planes[:, 3:].astype(np.float32)
+        normals, limits = planes[:, :3].astype(np.float32), (-MARGIN_M - planes[:, 3:]).astype(np.float32)
+        seen = np.empty(len(points), bool)
         with np.errstate(invalid='ignore', over='ignore'):
-            distances = planes[:, :3].astype(np.float32) @ np.asarray(points[:, :3], np.float32).T
-            in_view: Array = np.all(distances >= -MARGIN_M - offsets, axis=0)  # False for NaN
-            return in_view, distances[4] < MARGIN_M - offsets[4]
+            for start in range(0, len(points), BLOCK):
+                block = slice(start, start + BLOCK)
+                distances = normals @ np.asarray(points[block, :3], np.float32).T
+                np.all(distances >= limits, axis=0, out=seen[block])  # False for NaN
+                if even_behind:
+                    seen[block] |= distances[4] < limits[4] + 2 * MARGIN_M
+        return seen
 
     @cached_property
     def _view_planes(self) -> Array:
@@ -83,8 +87,8 @@ class ScanProjector:
         """Project the points chosen (N,) bool to rounded pixels and depth (3, n): u, v [px], z [m]."""
         xyz = points.take(np.flatnonzero(chosen), 0).astype(np.float64)[:, :3]  # a mask as index is thrice as slow
         P = self.P_velo_to_image
-        uvz = P[:, :3] @ xyz.T + P[:, 3:]
         with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+            uvz = P[:, :3] @ xyz.T + P[:, 3:]
             uvz[:2] /= uvz[2]
         np.rint(uvz[:2], out=uvz[:2])
         return uvz

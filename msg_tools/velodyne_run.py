@@ -21,7 +21,7 @@ import numpy as np
 from .camera import Array
 from .colors import overlay
 from .depth_png import STEPS_PER_M, encode_depth_steps
-from .errors import DepthNodeError, ImageError
+from .errors import CloudError, DepthNodeError, ImageError
 from .scan_extent import ScanExtent, scan_extent, usual_extent
 from .velodyne_depth import MODES
 from .velodyne_sources import Frame, Source, Task
@@ -96,6 +96,9 @@ def make_frame(source: Source, output: Output, task: Task) -> Row:
     try:
         frame = source.load(task)
         steps = MODES[output.mode](source.projector, frame.points)
+        if not steps.any():
+            raise CloudError(f'expected points on the image, got none of {len(frame.points)}; '
+                             'are the scan and the transform to the camera right?')
         png_bytes = write_frame(output, task.name, frame, steps)
     except (DepthNodeError, OSError) as error:
         return replace(row, status='failed', reason=' '.join(str(error).split()))

@@ -1,0 +1,217 @@
+"""depth_bench ground_truth: velodyne_to_depth's projection, one scan and one core, beside monodepth2's in turns."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from msg_tools import cli
+from msg_tools.camera import Array
+from msg_tools.depth_png import depth_to_steps, encode_depth_steps
+from msg_tools.errors import ConfigError
+from msg_tools.kitti import KittiDrive
+from msg_tools.synthetic import write_drive
+from msg_tools.velodyne_depth import ScanProjector
+
+NAME = 'depth_bench ground_truth'
+OURS, MODE, PEER = 'ours, nearest', 'ours, monodepth2 mode', 'monodepth2'
+REMOVED_FROM_NUMPY = {'int': int, 'float': float, 'bool': bool}  # names that code of 2019 still uses
+
+FINE_S = 1e-6
+# Time on the processor, so that other programs count for little, where the system measures it finely enough.
+CLOCK = time.process_time if time.get_clock_info('process_time').resolution <= FINE_S else time.perf_counter
+
+Step = Callable[[int], Any]  # does something with a frame by its number
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Time the projection of scans and print a table, or one JSON object."""
+    parser = cli.parser(NAME, 'Time the projection of LiDAR scans, beside monodepth2 where its code is given.',
+                        f'{NAME} 2011_09_26/2011_09_26_drive_0005_sync --peer monodepth2/kitti_utils.py')
+    parser.add_argument('drive', nargs='?', type=Path, metavar='DRIVE', help='default: a synthetic one is made')
+    parser.add_argument('--peer', type=Path, metavar='FILE', help='kitti_utils.py of a checkout of monodepth2; it runs')
+    parser.add_argument('--camera', type=int, default=2, choices=(2, 3))
+    parser.add_argument('--repeat', type=int, default=5, metavar='N', help='turns over all scans (default 5)')
+    parser.add_argument('--json', action='store_true')
+    args = parser.parse_args(argv)
+    return cli.run(NAME, lambda: report(args))
+
+
+def report(args: argparse.Namespace) -> None:
+    """Time everything on the drive that the arguments name, and print it."""
+    with tempfile.TemporaryDirectory() as folder, one_core_process() as pool:
+        drive = args.drive or write_drive(folder, frames=2)
+        result = pool.submit(measure, drive, args.camera, args.peer, max(args.repeat, 1)).result()
+    result['drive'] = drive.name if args.drive else 'synthetic'
+    if args.json:
+        cli.print_json(result)
+        return
+    header = 'what', 'median_ms', 'p10_ms', 'p90_ms', 'frames_per_s', 'ratio'
+    print(f'{result["drive"]}: {result["scans"]} scans of {result["points"]} points, one core; ratio: to the peer, or '
+          f'else to the first\n{cli.columns([header, *([row[key] for key in header] for row in result["rows"])])}')
+    print(f'PNG: ours {result["png_bytes"]} bytes, OpenCV\'s default {result["opencv_png_bytes"]} bytes')
+    if args.peer:
+        print(f'pixels that differ from monodepth2, in its mode: {result["different_pixels"]}')
+
+
+def measure(folder: Path, camera: int, peer_file: Path | None, repeat: int) -> dict[str, Any]:
+    """Time every step on all scans of a drive in turns; count the pixels that differ from the peer's."""
+    drive = KittiDrive(folder)
+    peer = Peer.load(peer_file, drive, camera) if peer_file else None
+    projector = ScanProjector(drive.calibration.P_velo_to_image(camera), drive.camera(camera).size)
+    scans = {frame: drive.read_scan(frame) for frame in drive.scans()}
+    maps = {frame: projector.nearest(points) for frame, points in scans.items()}
+    groups = [
+        projection_steps(projector, scans, peer),
+        reading_steps(projector, drive, peer),
+        {'PNG, ours': lambda frame: encode_depth_steps(maps[frame]),
+         "PNG, OpenCV's default": lambda frame: cv2.imencode('.png', maps[frame])},
+    ]
+    rows = [row for steps in groups for row in time_in_turns(steps, list(scans), repeat)]
+    return {
+        'scans': len(scans),
+        'points': int(np.median([len(points) for points in scans.values()])),
+        'rows': rows,
+        'png_bytes': int(np.median([len(encode_depth_steps(steps)) for steps in maps.values()])),
+        'opencv_png_bytes': int(np.median([len(cv2.imencode('.png', steps)[1]) for steps in maps.values()])),
+        'different_pixels': different_pixels(projector, scans, peer) if peer else None,
+    }
+
+
+def projection_steps(projector: ScanProjector, scans: dict[int, Array], peer: Peer | None) -> dict[str, Step]:
+    """Return what draws scans that are in memory already."""
+    steps: dict[str, Step] = {
+        OURS: lambda frame: projector.nearest(scans[frame]),
+        MODE: lambda frame: projector.monodepth2(scans[frame]),
+    }
+    if peer:
+        in_memory = {frame: homogeneous(points) for frame, points in scans.items()}
+        steps[PEER] = lambda frame: peer.project(in_memory[frame])
+    return steps
+
+
+def reading_steps(projector: ScanProjector, drive: KittiDrive, peer: Peer | None) -> dict[str, Step]:
+    """Return what reads a scan and draws it; the peer's function reads its calibration each time, too."""
+    steps: dict[str, Step] = {f'{OURS}, with reading': lambda frame: projector.nearest(drive.read_scan(frame))}
+    if peer:
+        steps[f'{PEER}, with reading'] = lambda frame: peer.read_and_project(drive.scan_path(frame))
+    return steps
+
+
+def time_in_turns(steps: dict[str, Step], frames: list[int], repeat: int) -> list[dict[str, Any]]:
+    """Run the steps alternately on each frame, so that a noisy machine is noisy for all.
+
+    The ratio says how many times faster than the last step one is, where that is the peer's; else than the first.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(repeat + 1):  # the first warms up
+        for frame in frames:
+            for name, step in steps.items():
+                start = CLOCK()
+                step(frame)
+                if turn:
+                    seconds[name].append(CLOCK() - start)
+    names = list(steps)
+    reference = np.array(seconds[names[-1] if names[-1].startswith(PEER) else names[0]])
+    return [row_of(name, np.array(seconds[name]), reference) for name in names]
+
+
+def row_of(name: str, seconds: Array, reference: Array) -> dict[str, Any]:
+    """Summarise the times [s] of a step; the ratio is the median of those of neighbouring runs."""
+    p10, median, p90 = (round(float(value), 3) for value in np.percentile(seconds * 1e3, (10, 50, 90)))
+    return {'what': name, 'median_ms': median, 'p10_ms': p10, 'p90_ms': p90,
+            'frames_per_s': round(1 / float(np.median(seconds)), 1),
+            'ratio': round(float(np.median(reference / seconds)), 2)}
+
+
+def different_pixels(projector: ScanProjector, scans: dict[int, Array], peer: Peer) -> int:
+    """Count the pixels of all scans where our monodepth2 mode and its own code differ by 1/256 m or more."""
+    return sum(
+        int(np.count_nonzero(projector.monodepth2(points) != depth_to_steps(peer.project(homogeneous(points)))))
+        for points in scans.values()
+    )
+
+
+def homogeneous(points: Array) -> Array:
+    """Return points (N, 4) with 1 for the reflectance, as the peer's reader returns them."""
+    return np.concatenate([points[:, :3], np.ones((len(points), 1), np.float32)], 1)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """monodepth2's generate_depth_map for one camera of a drive, with or without its reading of files."""
+
+    module: ModuleType
+    calibration: Path
+    camera: int
+
+    @classmethod
+    def load(cls, path: Path, drive: KittiDrive, camera: int) -> Peer:
+        """Load kitti_utils.py from a checkout; the names that NumPy removed are given back to it.
+
+        Raises ConfigError where it is not that file.
+        """
+        for name, value in REMOVED_FROM_NUMPY.items():
+            if name not in np.__dict__:
+                setattr(np, name, value)
+        try:
+            spec = importlib.util.spec_from_file_location('monodepth2_kitti_utils', path)
+            if spec is None or spec.loader is None:
+                raise ImportError('not a Python file')
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        except (ImportError, OSError, SyntaxError) as error:
+            raise ConfigError(f'{path}: expected kitti_utils.py of a monodepth2 checkout, got: {error}') from error
+        if not hasattr(module, 'generate_depth_map'):
+            raise ConfigError(f"{path}: expected monodepth2's kitti_utils.py, got a file without generate_depth_map")
+        return cls(module, drive.calibration.folder, camera)
+
+    def read_and_project(self, scan: Path) -> Array:
+        """Return its depth map (H, W) [m] of a scan's file."""
+        return np.asarray(self.module.generate_depth_map(str(self.calibration), str(scan), self.camera))
+
+    def project(self, points: Array) -> Array:
+        """Return its depth map (H, W) [m] of points (N, 4) with 1 in the last column; no file is read."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(replaced(self.module, 'load_velodyne_points', lambda name: points))
+            stack.enter_context(replaced(self.module, 'read_calib_file', self._read_calibration))
+            return self.read_and_project(Path('in memory'))
+
+    def _read_calibration(self, path: str) -> Any:
+        known = self.module.__dict__.setdefault('_known_calibration', {})
+        if path not in known:
+            known[path] = self.module.__dict__['_read_calib_file'](path)
+        return known[path]
+
+
+@contextlib.contextmanager
+def replaced(module: ModuleType, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Put another function in a module's place for a while; the old one stays there as `_name`."""
+    old = getattr(module, name)
+    setattr(module, f'_{name}', old)
+    setattr(module, name, function)
+    try:
+        yield
+    finally:
+        setattr(module, name, old)
+
+
+def one_core_process() -> ProcessPoolExecutor:
+    """Return a process whose libraries have one thread each, which some read only when they are imported."""
+    for library in ('OMP', 'OPENBLAS', 'MKL'):
+        os.environ[f'{library}_NUM_THREADS'] = '1'
+    return ProcessPoolExecutor(1, get_context('spawn'), cv2.setNumThreads, (1,))
