@@ -164,6 +164,7 @@ class DepthNet(nn.Module):
         self.encoder = Encoder()
         self.decoder = Decoder(self.encoder.channels, config.decoder)
         self.head = nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
+        self.apply(keep_variance)
         nn.init.normal_(self.head.weight, std=0.01)
         start = [math.log(15.0), math.log(0.3)]  # a depth and an error that a street has
         self.head.bias = nn.Parameter(torch.tensor(start))
@@ -172,6 +173,13 @@ class DepthNet(nn.Module):
         features = self.encoder((rgb - self.mean) / self.std)
         log_depth, log_scale = self.head(self.decoder(features)).split(1, dim=1)
         return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+def keep_variance(module: nn.Module) -> None:
+    """Initialise a convolution after He et al. 2015: PyTorch's default fades out over 50 layers without batch norm."""
+    if isinstance(module, nn.Conv2d) and module.bias is not None:
+        nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+        nn.init.zeros_(module.bias)
 
 
 NETWORKS: dict[str, Callable[[ModelConfig], nn.Module]] = {'mobilenet_v2': DepthNet}

@@ -21,8 +21,13 @@ def log_target(target_m: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Average by weight; 0 (with a zero gradient) where nothing has a weight."""
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+    """Average by weight within each image (B, 1, h, w), then over the images that have a label; 0 where none has.
+
+    So an image with few labelled pixels counts as much as one with a dense map.
+    """
+    total = weight.sum((1, 2, 3))
+    means = (values * weight).sum((1, 2, 3)) / total.clamp(min=1e-6)
+    return means.sum() / (total > 0).sum().clamp(min=1)
 
 
 def log_l1(log_pred: Tensor, target_m: Tensor, weight: Tensor) -> Tensor:
@@ -49,7 +54,8 @@ def laplace_scale(log_pred: Tensor, log_scale: Tensor, target_m: Tensor, weight:
 def beyond_range(log_pred: Tensor, target_m: Tensor, weight: Tensor, range_m: float = 80.0) -> Tensor:
     """Mean ln(range / pred) where the target is +Inf and the prediction nearer; 0 where it is farther."""
     weight = torch.where(torch.isinf(target_m), weight, 0.0)
-    return weighted_mean((math.log(range_m) - log_pred).clamp(min=0.0), weight)
+    nearer = (math.log(range_m) - log_pred).clamp(min=0.0)
+    return (nearer * weight).sum() / weight.sum().clamp(min=1e-6)  # by pixel: a patch of sky is no whole image
 
 
 LOSSES: dict[str, Loss] = {'log_l1': log_l1, 'silog': silog}

@@ -1,0 +1,137 @@
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from depth_node.checkpoint import KEY, default_checkpoint, load_checkpoint, save_checkpoint
+from depth_node.model import ModelConfig, build_model
+from msg_tools.errors import CheckpointError
+
+CONFIG = ModelConfig(height=32, width=64, focal_px=40.0)
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(3)
+    return build_model(CONFIG)
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    path = tmp_path / 'net.safetensors'
+    save_checkpoint(path, model, CONFIG, {'training': {'steps': 7}, 'val': {'abs_rel': 0.125}})
+    return path
+
+
+def test_round_trip(model, saved):
+    checkpoint = load_checkpoint(saved)
+    assert checkpoint.model_config == CONFIG
+    assert checkpoint.metadata == {'training': {'steps': 7}, 'val': {'abs_rel': 0.125}}
+    wanted = {name: tensor.half().float() for name, tensor in model.state_dict().items()}
+    assert all(torch.equal(checkpoint.state[name], tensor) for name, tensor in wanted.items())
+    image = torch.rand(1, 3, 32, 64) * 255
+    assert torch.allclose(checkpoint.model()(image)[0], model.eval()(image)[0], atol=0.02)
+
+
+def test_file_is_small(saved):
+    assert saved.stat().st_size < 8e6
+
+
+def test_default_checkpoint_ships_and_loads():
+    checkpoint = load_checkpoint()
+    assert default_checkpoint().stat().st_size < 8e6
+    assert checkpoint.metadata['training']['steps'] > 0
+    assert checkpoint.model().training is False
+
+
+def test_missing(tmp_path):
+    with pytest.raises(CheckpointError, match=r'nothing\.safetensors: expected a checkpoint.*No such file'):
+        load_checkpoint(tmp_path / 'nothing.safetensors')
+
+
+def test_folder(tmp_path):
+    with pytest.raises(CheckpointError, match='directory'):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize('part', [0.0, 0.001, 0.5, 0.9999])
+def test_truncated(saved, part):
+    data = saved.read_bytes()
+    saved.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(CheckpointError, match='cut short'):
+        load_checkpoint(saved)
+
+
+def test_pickle_is_refused_unopened(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return open, (str(tmp_path / 'executed'), 'w')
+
+    for name, data in (('bare.pth', pickle.dumps(Bomb())), ('zip.pth', None)):
+        path = tmp_path / name
+        if data is None:
+            torch.save({'weight': torch.zeros(1), 'bomb': Bomb()}, path)
+        else:
+            path.write_bytes(data)
+        with pytest.raises(CheckpointError, match=r'got a pickle.*convert'):
+            load_checkpoint(path)
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_git_lfs_pointer(tmp_path):
+    path = tmp_path / 'net.safetensors'
+    path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3848256\n')
+    with pytest.raises(CheckpointError, match='git lfs pull'):
+        load_checkpoint(path)
+
+
+def test_safetensors_of_another_program(tmp_path):
+    save_file({'weight': torch.zeros(3)}, tmp_path / 'other.safetensors')
+    with pytest.raises(CheckpointError, match='another program'):
+        load_checkpoint(tmp_path / 'other.safetensors')
+
+
+@pytest.mark.parametrize('header', ['not json', '[]', '{"format": 99, "model": {}}', '{"format": 1}',
+                                    '{"format": 1, "model": 5}', '{"format": 1, "model": {"name": "mobilenet_v2"}}'])
+def test_other_header(tmp_path, header):
+    save_file({'weight': torch.zeros(3)}, tmp_path / 'odd.safetensors', {KEY: header})
+    with pytest.raises(CheckpointError, match='expected'):
+        load_checkpoint(tmp_path / 'odd.safetensors')
+
+
+def test_weights_of_another_architecture(tmp_path):
+    header = json.dumps({'format': 1, 'model': CONFIG.to_dict()})
+    save_file({'backbone.conv.weight': torch.zeros(3)}, tmp_path / 'odd.safetensors', {KEY: header})
+    with pytest.raises(CheckpointError, match=r"weights for 'mobilenet_v2' with \d+ tensors, got 1.*another network"):
+        load_checkpoint(tmp_path / 'odd.safetensors')
+
+
+def test_weights_of_another_width(model, tmp_path):
+    wider = ModelConfig(height=32, width=64, focal_px=40.0, decoder=(128, 96, 64, 48, 33))
+    save_checkpoint(tmp_path / 'odd.safetensors', model, wider, {})
+    with pytest.raises(CheckpointError, match=r'expected \(33.*got \(32'):
+        load_checkpoint(tmp_path / 'odd.safetensors')
+
+
+def test_unknown_architecture(model, tmp_path):
+    save_checkpoint(tmp_path / 'odd.safetensors', model, ModelConfig(name='resnet50'), {})
+    with pytest.raises(CheckpointError, match='resnet50'):
+        load_checkpoint(tmp_path / 'odd.safetensors')
+
+
+def test_diverged_weights_are_not_saved_over_good_ones(model, saved):
+    before = saved.read_bytes()
+    bad = build_model(CONFIG)
+    bad.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        bad.head.bias[0] = float('nan')
+    with pytest.raises(CheckpointError, match=r'head\.bias'):
+        save_checkpoint(saved, bad, CONFIG, {})
+    assert saved.read_bytes() == before
+
+
+def test_unwritable(model, tmp_path):
+    with pytest.raises(CheckpointError, match='disk full'):
+        save_checkpoint(tmp_path / 'no' / 'folder' / 'net.safetensors', model, CONFIG, {})

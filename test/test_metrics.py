@@ -1,0 +1,119 @@
+import math
+
+import numpy as np
+import pytest
+
+from depth_node_training.metrics import (
+    NAMES,
+    by_drive,
+    compute_errors,
+    crop_mask,
+    image_errors,
+    mean_errors,
+)
+from msg_tools.camera import Size
+
+KITTI = Size(375, 1242)
+
+
+def test_by_hand():
+    """10 m seen as 11 and 9."""
+    errors = compute_errors(np.array([10.0, 10.0]), np.array([11.0, 9.0]))
+    assert tuple(errors) == NAMES
+    assert errors['abs_rel'] == pytest.approx(0.1)
+    assert errors['sq_rel'] == pytest.approx(0.1)
+    assert errors['rmse_m'] == pytest.approx(1.0)
+    assert errors['rmse_log'] == pytest.approx(math.sqrt((math.log(1.1) ** 2 + math.log(0.9) ** 2) / 2))
+    assert errors['silog'] == pytest.approx(100 * (math.log(1.1) - math.log(0.9)) / 2)
+    assert errors['delta1'] == 1.0
+
+
+def test_deltas_by_hand():
+    errors = compute_errors(np.full(4, 10.0), np.array([12.4, 12.6, 10.0 / 1.6, 20.0]))
+    assert [errors[f'delta{i}'] for i in (1, 2, 3)] == [0.25, 0.5, 0.75]
+
+
+def test_a_common_factor_costs_no_silog():
+    gt = np.array([3.0, 10.0, 40.0])
+    assert compute_errors(gt, 1.3 * gt)['silog'] == pytest.approx(0.0, abs=1e-9)
+
+
+MONODEPTH2 = {
+    'abs_rel': 0.38109173451021255,
+    'sq_rel': 7.200028378621813,
+    'rmse_m': 19.37982627607944,
+    'rmse_log': 0.4881661649798814,
+    'delta1': 0.245,
+    'delta2': 0.59,
+    'delta3': 0.81,
+}
+
+
+def test_same_as_monodepth2():
+    """What compute_errors of monodepth2's evaluate_depth.py returned for these arrays."""
+    gt = np.linspace(2.0, 78.0, 200)
+    errors = compute_errors(gt, gt * (1 + 0.6 * np.sin(np.arange(200))))
+    for name, value in MONODEPTH2.items():
+        assert errors[name] == pytest.approx(value, rel=1e-9), name
+
+
+def test_no_pixel_is_no_number():
+    assert all(math.isnan(value) for value in compute_errors(np.zeros(0), np.zeros(0)).values())
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r'one shape, got truth \(2,\) and prediction \(3,\)'):
+        compute_errors(np.ones(2), np.ones(3))
+
+
+def test_garg_crop_on_the_frame():
+    rows, columns = np.nonzero(crop_mask(KITTI, 'garg'))
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (153, 371, 44, 1197)
+
+
+def test_garg_crop_on_the_kb_crop():
+    rows, columns = np.nonzero(crop_mask(KITTI, 'garg_kb'))
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (166, 372, 56, 1185)
+
+
+def test_crop_none_is_everything():
+    assert crop_mask(KITTI, 'none').all()
+
+
+def test_kb_crop_of_a_small_image_stays_inside():
+    assert crop_mask(Size(100, 200), 'garg_kb').any()
+
+
+def test_unknown_crop():
+    with pytest.raises(ValueError, match="garg_kb, got 'eigen'"):
+        crop_mask(KITTI, 'eigen')
+
+
+def test_only_measured_pixels_in_range_count():
+    gt = np.array([[10.0, 0.0, 90.0, 20.0]])
+    pred = np.array([[11.0, 5.0, 5.0, 22.0]])
+    assert image_errors(gt, pred, 'none')['abs_rel'] == pytest.approx(0.1)
+    assert image_errors(gt, pred, 'none', max_depth_m=15.0)['rmse_m'] == pytest.approx(1.0)
+
+
+def test_far_counts_as_the_range_and_no_estimate_lowers_the_coverage():
+    gt = np.array([[40.0, 10.0, 10.0, 10.0]])
+    pred = np.array([[np.inf, 10.0, np.nan, 0.0]])
+    errors = image_errors(gt, pred, 'none')
+    assert errors['coverage'] == 0.5
+    assert errors['abs_rel'] == pytest.approx((40.0 / 40.0 + 0.0) / 2)
+
+
+def test_truth_of_zero_everywhere_is_left_out_of_the_mean():
+    nothing = image_errors(np.zeros((4, 4)), np.ones((4, 4)), 'none')
+    something = image_errors(np.full((4, 4), 10.0), np.full((4, 4), 12.0), 'none')
+    assert mean_errors([nothing, something])['abs_rel'] == pytest.approx(0.2)
+    assert mean_errors([nothing]) == {}
+
+
+def test_each_drive_counts_once():
+    """Three images of one drive at 0.1 and one of another at 0.3: 0.2, not 0.15."""
+    rows = [image_errors(np.full((2, 2), 10.0), np.full((2, 2), 10.0 * factor), 'none')
+            for factor in (1.1, 1.1, 1.1, 1.3)]
+    drives = by_drive(['a', 'a', 'a', 'b'], rows)
+    assert mean_errors(drives.values())['abs_rel'] == pytest.approx(0.2)
