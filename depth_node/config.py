@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -36,12 +37,12 @@ class NodeConfig:
     )
     reliability: str = setting(
         'auto',
-        'Reliability of the subscriptions (auto: the one that the publisher offers)',
+        'Reliability of the subscriptions; auto: the one that the publisher offers',
         choices=('auto', 'reliable', 'best_effort'),
     )
     input_rectified: str = setting(
         'auto',
-        'Whether the image is rectified already (auto: decided from camera_info)',
+        'Whether the image is rectified already; auto: decided from camera_info',
         choices=('auto', 'true', 'false'),
     )
     min_depth_m: float = setting(0.5, 'Nearer estimates become NaN', low=0.0, high=10.0)
@@ -76,3 +77,31 @@ def check(name: str, value: Any, default: Any, metadata: Any) -> None:
     low, high = metadata['low'], metadata['high']
     if low is not None and not low <= value <= high:
         raise ConfigError(f'{name}: expected a value from {low} to {high}, got {value}')
+
+
+def to_yaml(config: NodeConfig) -> str:
+    """Return a ROS parameter file with these settings, each below what it means and may be.
+
+    `python -m depth_node.config > config/mono.yaml` writes the file of the defaults.
+    """
+    lines = ['# The settings of depth_node and their defaults; `ros2 param describe` tells the same.', '/**:',
+             '  depth_node:', '    ros__parameters:']
+    for item in fields(config):
+        value = getattr(config, item.name)
+        lines += [f'      # {item.metadata["text"]}{allowed(item.metadata)}',
+                  f'      {item.name}: {json.dumps(value)}']  # which is YAML too; 80.0 stays 80.0
+    return '\n'.join(lines) + '\n'
+
+
+def allowed(metadata: Any) -> str:
+    """Return in words which values a setting may have, and when."""
+    texts = [' | '.join(metadata['choices'])] if metadata['choices'] else []
+    if metadata['low'] is not None:
+        texts.append(f'{metadata["low"]} to {metadata["high"]}')
+    if not metadata['live']:
+        texts.append('at start only')
+    return f' ({"; ".join(texts)})' if texts else ''
+
+
+if __name__ == '__main__':
+    print(to_yaml(NodeConfig()), end='')

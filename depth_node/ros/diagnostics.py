@@ -67,6 +67,8 @@ def judge(facts: Facts, frames: Snapshot, dropped_before: dict[str, int]) -> tup
         return DiagnosticStatus.WARN, f'{new[worst]} images dropped: {worst}. {frames.last_error}'.strip()
     if facts.uncalibrated:
         return DiagnosticStatus.WARN, facts.rectified
+    if frames.dropped.get(IDLE, 0) > dropped_before.get(IDLE, 0):
+        return DiagnosticStatus.OK, f'idle: {IDLE}'
     return DiagnosticStatus.OK, f'{frames.published_hz:.1f} depth images a second'
 
 
@@ -86,7 +88,7 @@ def describe(facts: Facts, frames: Snapshot) -> dict[str, str]:
     }
     values.update({f'dropped: {reason}': str(count) for reason, count in sorted(frames.dropped.items())})
     for name, spread in frames.stages.items():
-        other_clock = name == 'receive age' and abs(spread.p50) > PLAUSIBLE_AGE_MS
+        other_clock = name.endswith(' age') and abs(spread.p50) > PLAUSIBLE_AGE_MS
         text = "stamps are not of this clock (a bag? then use_sim_time and its /clock)" if other_clock else str(spread)
         values[f'{name} p50 / p90 / p99 [ms]'] = text
     return {key: value for key, value in values.items() if value}

@@ -123,11 +123,19 @@ class DepthNode(TellingNode):
             self.monitor.drop(IDLE)
             return
         with self.monitor.frame() as frame:
-            view = self.cameras.of(pair.info, self.inputs.image.topic, config.input_rectified)
+            view = self.view_of(pair, config)
             rgb = frame.stage('convert', to_rectified_rgb, pair.image, view)
             result = frame.stage('infer', self.infer, rgb, view, config)
             frame.stage('publish', self.outputs.publish, wanted, Scene(rgb, result, config), pair.image.header)
-            frame.seconds['age when published'] = self.age_s(pair.image)
+            frame.seconds['publish age'] = self.age_s(pair.image)
+
+    def view_of(self, pair: Pair, config: NodeConfig) -> View:
+        """Return how images of this camera are used; log it when it is new."""
+        before = self.cameras.view
+        view = self.cameras.of(pair.info, self.inputs.image.topic, config.input_rectified)
+        if view is not before:
+            self.get_logger().info(f'camera of {view.size}; rectified: {view.rectified}')
+        return view
 
     def infer(self, rgb: Array, view: View, config: NodeConfig) -> DepthResult:
         """Estimate depth, into the memory of the outgoing message where that is float."""
