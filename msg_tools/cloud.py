@@ -75,11 +75,11 @@ def fill_cloud(msg: Any, xyz: Array, rgb: Array | None = None) -> Any:
     """Fill an organised PointCloud2 from xyz float32 (H, W, 3) [m] and rgb uint8 (H, W, 3); return it; no header.
 
     Holes are NaN and `is_dense` is False. A message that is filled again keeps its memory. Raises CloudError where
-    the shapes are others.
+    the shapes are others, or rgb is not uint8.
     """
-    if xyz.ndim != 3 or xyz.shape[2] != 3 or (rgb is not None and rgb.shape != xyz.shape):
-        raise CloudError(f'expected xyz (H, W, 3) and rgb of the same shape or none, got {xyz.shape}'
-                         + ('' if rgb is None else f' and {rgb.shape}'))
+    if xyz.ndim != 3 or xyz.shape[2] != 3 or (rgb is not None and (rgb.shape != xyz.shape or rgb.dtype != np.uint8)):
+        raise CloudError(f'expected xyz (H, W, 3) and rgb uint8 of the same shape or none, got {xyz.shape}'
+                         + ('' if rgb is None else f' and {rgb.dtype} {rgb.shape}'))
     points = cloud_buffer(msg, xyz.shape[0], xyz.shape[1], colored=rgb is not None)
     if rgb is None:
         np.copyto(points, xyz)

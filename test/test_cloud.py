@@ -168,9 +168,10 @@ def test_cloud_computed_in_place():
 
 
 @pytest.mark.parametrize(('xyz', 'rgb', 'text'), [
-    (np.zeros((4, 3)), None, r'expected xyz \(H, W, 3\) and rgb of the same shape or none, got \(4, 3\)'),
+    (np.zeros((4, 3)), None, r'expected xyz \(H, W, 3\) and rgb uint8 of the same shape or none, got \(4, 3\)'),
     (np.zeros((4, 3, 4)), None, r'got \(4, 3, 4\)'),
-    (np.zeros((4, 3, 3)), np.zeros((2, 3, 3), np.uint8), r'got \(4, 3, 3\) and \(2, 3, 3\)'),
+    (np.zeros((4, 3, 3)), np.zeros((2, 3, 3), np.uint8), r'got \(4, 3, 3\) and uint8 \(2, 3, 3\)'),
+    (np.zeros((4, 3, 3)), np.zeros((4, 3, 3)), 'and float64'),
 ])
 def test_shapes_that_do_not_fit(xyz, rgb, text):
     with pytest.raises(CloudError, match=text):
