@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,28 @@ def ros_domain() -> Iterator[dict[str, str]]:
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('PYTHONUNBUFFERED', '1')
         yield dict(os.environ)
+
+
+@pytest.fixture
+def ros_node(ros_domain: dict[str, str]) -> Iterator[Any]:
+    """Return a node in the test's own process."""
+    import rclpy
+
+    rclpy.init()
+    node = rclpy.create_node('test')
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def spin_until(node: Any, condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+    """Run a node's callbacks until a condition holds; fail where it never does."""
+    import rclpy
+
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, 'it never happened'
+        rclpy.spin_once(node, timeout_sec=0.05)
 
 
 @contextmanager

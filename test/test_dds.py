@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from fixtures_ros import spin_until
 
 from depth_node.ros import dds
 
@@ -55,31 +56,23 @@ def main():
         image.data.frombytes(bytes(500 * 3726))
         for _ in range({IMAGES}):
             publisher.publish(image)
-            time.sleep(0.1)
-        time.sleep(0.5)
+            time.sleep(0.05)
+        time.sleep(0.3)
         node.destroy_node()
 """
 
 
 @pytest.mark.ros
-def test_best_effort_images_arrive_with_the_profile(ros_domain, run_command, tmp_path):  # without it, 0 of 25 did
-    rclpy = pytest.importorskip('rclpy')
+def test_best_effort_images_arrive_with_the_profile(ros_node, run_command, tmp_path):  # without it, 0 of 25 did
     from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import Image
 
     (tmp_path / 'camera.py').write_text(PUBLISH)
-    rclpy.init()
-    try:
-        node = rclpy.create_node('viewer')
-        arrived: list[int] = []
-        node.create_subscription(Image, 'image', lambda image: arrived.append(len(image.data)), qos_profile_sensor_data)
-        camera = run_command('camera', env={'PYTHONPATH': str(tmp_path)})
-        while camera.process.poll() is None:
-            rclpy.spin_once(node, timeout_sec=0.1)
-        assert camera.wait() == 0
-        assert camera.stderr == ''
-        node.destroy_node()
-    finally:
-        rclpy.shutdown()
+    arrived: list[int] = []
+    ros_node.create_subscription(Image, 'image', lambda image: arrived.append(len(image.data)), qos_profile_sensor_data)
+    camera = run_command('camera', env={'PYTHONPATH': str(tmp_path)})
+    spin_until(ros_node, lambda: camera.process.poll() is not None)
+    assert camera.wait() == 0
+    assert camera.stderr == ''
     assert len(arrived) >= IMAGES - 2
     assert set(arrived) == {500 * 3726}
