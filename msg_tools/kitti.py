@@ -14,7 +14,7 @@ import numpy as np
 
 from .camera import Array, Size
 from .errors import CloudError, ImageError, KittiError
-from .kitti_calibration import KittiCalibration, KittiCamera
+from .kitti_calibration import CAMERAS, KittiCalibration, KittiCamera
 from .oxts import OxtsRecord
 
 SCANS, OXTS = 'velodyne_points', 'oxts'
@@ -37,7 +37,9 @@ class KittiDrive:
         self.path = Path(path).resolve()
         self.name = self.path.name
         self.date = self.name[:10]
-        self.calibration_folder = Path(calibration) if calibration else self.path.parent
+        beside = Path(path).absolute().parent  # not the same where the drive's folder is a link
+        found = beside if (beside / CAMERAS).is_file() else self.path.parent
+        self.calibration_folder = Path(calibration) if calibration else found
         if not any((self.path / folder).is_dir() for folder in ('image_02', 'image_03', SCANS)):
             raise KittiError(f'{path}: expected a KITTI raw drive (a folder with image_02 or {SCANS}), '
                              f'got {_contents(self.path)}')

@@ -105,6 +105,17 @@ def test_calibration_may_lie_elsewhere(tiny_drive, tmp_path):
     assert KittiDrive(tiny_drive, elsewhere).calibration.camera(2).number == 2
 
 
+def test_drive_that_is_a_link_has_its_calibration_beside_the_link_or_the_folder(tiny_drive, tmp_path):
+    link = tmp_path / 'day' / 'drive'
+    link.parent.mkdir()
+    link.symlink_to(tiny_drive)
+    assert KittiDrive(link).calibration.folder == tiny_drive.parent
+    for path in tiny_drive.parent.glob('calib_*.txt'):
+        path.rename(link.parent / path.name)
+    assert KittiDrive(link).calibration.folder == link.parent
+    assert KittiDrive(link).name == tiny_drive.name
+
+
 def test_missing_calibration_names_the_file_and_the_folder(tiny_drive):
     (tiny_drive.parent / 'calib_velo_to_cam.txt').unlink()
     with pytest.raises(CalibrationError, match=r'2011_09_26/calib_velo_to_cam\.txt: expected .* found none'):
