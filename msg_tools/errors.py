@@ -9,6 +9,10 @@ class ImageError(DepthNodeError, ValueError):
     """An image message or array that cannot be read or written."""
 
 
+class UnknownEncodingError(ImageError):
+    """An image message in an encoding that we have no conversion for."""
+
+
 class CloudError(DepthNodeError, ValueError):
     """A point cloud message, scan file or array that cannot be read or written."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .errors import ImageError
+from .errors import UnknownEncodingError
 
 MAX_CHANNELS = 512  # OpenCV's CV_CN_MAX
 
@@ -43,13 +43,14 @@ class Encoding:
 
 @lru_cache(maxsize=256)
 def encoding(name: str) -> Encoding:
-    """Return the encoding of this name; raise ImageError that lists those there are."""
+    """Return the encoding of this name; raise UnknownEncodingError that lists those there are."""
     if name in ENCODINGS:
         return ENCODINGS[name]
     match = re.fullmatch(r'(8U|8S|16U|16S|32S|32F|64F)(?:C([1-9]\d{0,2}))?', name)
     channels = int(match[2] or 1) if match else 0
     if match is None or channels > MAX_CHANNELS:
-        raise ImageError(f'expected an encoding out of {", ".join(ENCODINGS)} or OpenCV\'s like 16UC1, got {name!r}')
+        raise UnknownEncodingError(f'expected an encoding out of {", ".join(ENCODINGS)} or OpenCV\'s like 16UC1, '
+                                   f'got {name!r}')
     return Encoding(name, np.dtype(_OPENCV_TYPES[match[1]]), channels, _OPENCV_COLORS.get(name),
                     _TO_RGB.get(_OPENCV_COLORS.get(name, '')))
 
