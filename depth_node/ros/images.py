@@ -1,4 +1,4 @@
-"""Image messages as RGB: by our own conversion, or by ROS's cv_bridge where that knows an encoding that ours does not."""
+"""Image messages as RGB: by our own conversion, or by cv_bridge where that knows an encoding that ours does not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def convert(bridge: Any, message: Any) -> Array:
     try:
         return bridge.imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:  # CvBridgeError, and what its C++ part throws
-        raise ImageError(f'expected an encoding that we or cv_bridge know, got {message.encoding!r}: {error}') from error
+        raise ImageError(f'expected an encoding of ours or of cv_bridge, got {message.encoding!r}: {error}') from error
 
 
 @lru_cache(maxsize=1)
