@@ -1,0 +1,152 @@
+"""The backends: the same numbers from each, the choice between them, and what is said where one is missing."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from depth_node import backends
+from depth_node.backends.sizes import KEPT, PerSize
+from depth_node.model import ModelConfig, build_model
+from msg_tools.camera import Size
+from msg_tools.errors import BackendError
+
+SIZE = Size(64, 96)
+TOLERANCE = 1e-3  # of log depth: a thousandth of the depth
+NEEDS = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnxscript'}
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    network = build_model(ModelConfig())
+    for weight in network.parameters():  # so that the output depends on the input
+        if weight.ndim == 4:
+            torch.nn.init.kaiming_normal_(weight)
+    return network
+
+
+def street(size=SIZE):
+    """Return a picture with what real ones have: a gradient, edges, texture and saturated parts."""
+    rng = np.random.default_rng(1)
+    rgb = np.linspace(255, 40, size.height)[:, None, None] + rng.normal(0, 12, (*size.shape, 3))
+    rgb = np.clip(rgb, 0, 255).astype(np.uint8)
+    cv2.rectangle(rgb, (size.width // 4, size.height // 3), (size.width // 2, size.height), (20, 30, 200), -1)
+    cv2.line(rgb, (0, size.height), (size.width // 2, size.height // 2), (250, 250, 250), 3)
+    return rgb
+
+
+@pytest.fixture(scope='module')
+def expected(model):
+    with torch.inference_mode():
+        maps = model.eval()(torch.from_numpy(street()).permute(2, 0, 1)[None].float())
+    return [item[0, 0].numpy() for item in maps]
+
+
+@pytest.fixture(scope='module', params=NEEDS)
+def backend(request, model):
+    """Return each backend that is installed, made once for all tests."""
+    pytest.importorskip(NEEDS[request.param])
+    return backends.choose(model, SIZE, 'cpu', request.param).backend
+
+
+def test_each_backend_gives_what_the_network_gives(backend, expected):
+    assert np.ptp(expected[0]) > 0.1
+    for got, want in zip(backend(street()), expected, strict=True):
+        assert got.dtype == np.float32
+        assert got.shape == (32, 48)
+        np.testing.assert_allclose(got, want, atol=TOLERANCE)
+
+
+def test_a_backend_takes_any_multiple_of_32_and_its_answer_is_the_callers_own(backend):
+    first = backend(street())[0]
+    copy = first.copy()
+    assert backend(street(Size(32, 64)))[0].shape == (16, 32)
+    assert (backend(street()[::-1].copy())[0] != copy).any()
+    assert (first == copy).all()
+
+
+def test_a_backend_says_what_it_is(backend):
+    assert 'CPU' in backend.description
+
+
+def test_auto_takes_openvino_where_it_is_installed(model, monkeypatch):
+    pytest.importorskip('openvino')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    choice = backends.choose(model, SIZE)
+    assert choice.backend.description.startswith('OpenVINO')
+    assert 'fastest' in choice.reason
+
+
+def test_auto_falls_back_to_torch_and_says_why(model, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    hide(monkeypatch, 'openvino')
+    choice = backends.choose(model, SIZE)
+    assert choice.backend.description.startswith('PyTorch')
+    assert "pip install 'depth_node[openvino]'" in choice.reason
+
+
+@pytest.mark.parametrize(('name', 'library', 'extra'), [
+    ('openvino', 'openvino', 'openvino'), ('onnxruntime', 'onnxruntime', 'onnx'), ('onnxruntime', 'onnxscript', 'onnx'),
+])
+def test_a_backend_that_is_not_installed_names_the_extra_that_brings_it(model, monkeypatch, name, library, extra):
+    hide(monkeypatch, library)
+    with pytest.raises(BackendError, match=rf"pip install 'depth_node\[{extra}\]'"):
+        backends.choose(model, SIZE, 'cpu', name)
+
+
+def hide(monkeypatch, library):
+    """Make a library as if it were not installed."""
+    for name in [name for name in sys.modules if name.startswith('depth_node.backends.')]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+
+
+def test_cuda_without_a_device_is_refused(model, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(BackendError, match='expected a CUDA device, got none'):
+        backends.choose(model, SIZE, 'cuda')
+
+
+def test_cuda_is_for_torch_alone(model):
+    with pytest.raises(BackendError, match='expected backend torch for device cuda'):
+        backends.choose(model, SIZE, 'cuda', 'openvino')
+
+
+def test_an_unknown_backend_is_refused(model):
+    with pytest.raises(BackendError, match='expected a backend out of auto, torch'):
+        backends.choose(model, SIZE, 'cpu', 'tensorrt')
+
+
+def test_a_network_that_fails_says_so_as_a_backend(model):
+    class Broken(torch.nn.Module):
+        def forward(self, rgb):
+            raise RuntimeError('out of memory')
+
+    with pytest.raises(BackendError, match='out of memory'):
+        backends.choose(Broken(), SIZE, 'cpu', 'torch')
+
+
+@pytest.mark.gpu
+def test_cuda_gives_what_the_cpu_gives(model, expected):
+    if not torch.cuda.is_available():
+        pytest.skip('no CUDA device')
+    choice = backends.choose(model, SIZE, 'auto', 'auto')
+    assert 'CUDA' in choice.reason
+    for got, want in zip(choice.backend(street()), expected, strict=True):
+        np.testing.assert_allclose(got, want, atol=5e-3)  # TF32 convolutions
+
+
+def test_what_is_compiled_is_kept_for_the_sizes_used_last():
+    made = []
+    table = PerSize(lambda size: made.append(size) or size)
+    sizes = [Size(32, 32 * i) for i in range(1, KEPT + 1)]
+    for size in [*sizes, *sizes]:
+        assert table[size] == size
+    assert made == sizes
+    table[Size(64, 64)]  # forgets the one used longest ago
+    table[sizes[-1]]
+    table[sizes[0]]
+    assert made == [*sizes, Size(64, 64), sizes[0]]
