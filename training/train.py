@@ -83,10 +83,10 @@ def start_model(config: TrainConfig) -> nn.Module:
         model.load_state_dict(load_checkpoint(config.start).state)
     elif config.encoder:
         load_imagenet(model.get_submodule('encoder'), config.encoder)
-    encoder = model.get_submodule('encoder')
     if config.frozen_blocks:
-        for block in [encoder.get_submodule('stem'), *list(encoder.get_submodule('blocks'))[: config.frozen_blocks]]:
-            block.requires_grad_(False)
+        names = ['stem', *(f'blocks.{i}' for i in range(config.frozen_blocks))]
+        for name in names:
+            model.get_submodule(f'encoder.{name}').requires_grad_(False)
     return nn.Module.to(model, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
 
 

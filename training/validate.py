@@ -11,6 +11,7 @@ from torch import nn
 
 from depth_node.model import ModelConfig
 from msg_tools.camera import Array, Intrinsics
+from msg_tools.cli import progress
 
 from .datasets.kitti import kitti_truth, read_index
 from .metrics import MAX_DEPTH_M, MIN_DEPTH_M, by_drive, image_errors, mean_errors
@@ -45,11 +46,12 @@ def measure(
     crop: str = 'garg',
     min_depth_m: float = MIN_DEPTH_M,
     max_depth_m: float = MAX_DEPTH_M,
+    text: str = 'validating',
 ) -> dict[str, Any]:
     """Return a predictor's metrics: {'mean': over drives, 'drives': {drive: over its images}, 'images': count}."""
     errors = [
         image_errors(frame.truth_m, predict(frame.rgb, frame.camera), crop, min_depth_m, max_depth_m)
-        for frame in frames
+        for frame in progress(frames, text=text)
     ]
     drives = by_drive([frame.drive for frame in frames], errors)
     return {'mean': mean_errors(drives.values()), 'drives': drives, 'images': len(errors)}
