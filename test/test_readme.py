@@ -19,7 +19,8 @@ def parameter_row(item):
     default = f'`{default}`' if default != '' else ''
     low, high, choices = (item.metadata[key] for key in ('low', 'high', 'choices'))
     allowed = ', '.join(choices) or (f'{low} to {high}' if low is not None else '')
-    return f'| `{item.name}` | {default} | {allowed} | {item.metadata["text"]} | {"yes" if item.metadata["live"] else ""} |'
+    live = 'yes' if item.metadata['live'] else ''
+    return f'| `{item.name}` | {default} | {allowed} | {item.metadata["text"]} | {live} |'
 
 
 @pytest.mark.parametrize('item', fields(NodeConfig), ids=lambda item: item.name)
