@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 METADATA_VERSION = 9  # Jazzy's and Kilted's
 FOREVER = QosTime(9223372036, 854775807)  # RMW_DURATION_INFINITE
 QUEUE_DEPTH = 10
+WRITE_ERRORS = (OSError, sqlite3.Error, WriterError)
 
 
 class BagWriter:
@@ -35,6 +37,8 @@ class BagWriter:
         if storage not in STORAGES:
             raise BagError(f'expected storage {" or ".join(STORAGES)}, got {storage!r}')
         require_writable(self.path, overwrite)
+        if storage == 'sqlite3' and (found := set('?#%') & set(str(path))):  # rosbags opens it as a URI, as it is
+            raise BagError(f'{path}: expected a name without {"".join(found)} for sqlite3; take mcap')
         self.counts: dict[str, int] = {}
         self._types = get_typestore(Stores.ROS2_JAZZY)  # our own: `define` adds to it
         self._connections: dict[str, Any] = {}
@@ -45,7 +49,7 @@ class BagWriter:
                 self._partial / self.path.name, version=METADATA_VERSION, storage_plugin=STORAGES[storage]
             )
             self._writer.open()
-        except (OSError, WriterError) as error:
+        except WRITE_ERRORS as error:
             raise BagError(f'{self.path}: expected a place for a bag, got {error}') from error
 
     def __enter__(self) -> BagWriter:
@@ -90,7 +94,7 @@ class BagWriter:
             raise BagError(f'{topic}: expected {self._connections[topic].msgtype} as before, got {type_name}')
         try:
             self._writer.write(self._connections[topic], stamp_ns, data)
-        except OSError as error:
+        except WRITE_ERRORS as error:
             raise BagError(f'{self.path}: expected room for a message, got {error}') from error
         self.counts[topic] += 1
 
@@ -101,7 +105,7 @@ class BagWriter:
             if self.path.exists():
                 shutil.rmtree(self.path)
             os.replace(self._partial / self.path.name, self.path)
-        except (OSError, WriterError) as error:
+        except WRITE_ERRORS as error:
             raise BagError(f'{self.path}: expected to finish the bag, got {error}') from error
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
@@ -109,7 +113,7 @@ class BagWriter:
     def abort(self) -> None:
         """Throw away what was written."""
         try:
-            self._writer.abort()
+            getattr(self._writer, 'abort', self._writer.close)()  # rosbags before 0.11.6 can only close
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
 

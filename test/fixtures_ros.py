@@ -28,7 +28,6 @@ def ros_domain() -> Iterator[dict[str, str]]:
     pytest.importorskip('rclpy')
     with free_domain() as number, pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_DOMAIN_ID', str(number))
-        patch.setenv('ROS_LOCALHOST_ONLY', '1')
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('PYTHONUNBUFFERED', '1')
         yield dict(os.environ)

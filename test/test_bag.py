@@ -250,6 +250,20 @@ def test_an_unknown_storage(tmp_path):
         BagWriter(tmp_path / 'bag', 'zip')
 
 
+@pytest.mark.parametrize('storage', STORAGES)
+def test_a_name_with_signs_that_mean_something_in_a_uri(tmp_path, storage):
+    path = tmp_path / 'drive #2' / 'out'
+    if storage == 'sqlite3':  # rosbags would write to another file
+        with pytest.raises(BagError, match='take mcap'):
+            BagWriter(path, storage)
+        assert os.listdir(tmp_path) == []
+    else:
+        with BagWriter(path, storage) as bag:
+            bag.write('/said', 1, text('a'))
+        with BagReader(path) as bag:
+            assert bag.count == 1
+
+
 # ROS 1
 
 ROS1_INFO = """Header header\nuint32 height\nuint32 width\nstring distortion_model\nfloat64[] D\nfloat64[9] K

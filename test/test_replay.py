@@ -275,6 +275,7 @@ def test_it_ends_at_a_signal_with_0_and_in_silence(bag, ros_node, run_command, n
     (['--start', '7'], 'within its 1.000 s'),
     (['--topics', '/odd'], 'got none whose type is installed'),
     (['--topics', '/count', '--wait-for', '/map'], 'they are /count'),
+    (['--ros-args', '-p', 'bad'], 'expected ROS arguments, got --ros-args -p bad'),
 ])
 def test_errors(bag, run_command, options, expected):
     replay = run_command(MODULE, bag, *options)

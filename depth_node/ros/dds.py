@@ -16,7 +16,7 @@ FAST_DDS_2, FAST_DDS_3 = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROF
 USER_VARIABLES = (FAST_DDS_2, FAST_DDS_3, 'FASTDDS_BUILTIN_TRANSPORTS')
 JAZZY_RCLPY = 7  # the last major version of rclpy with Fast DDS 2
 SHARED_MEMORY = Path('/dev/shm')
-NEEDED_BYTES = 2 * 64 * 1024 * 1024  # our segment and as much again: a full /dev/shm takes the process down (SIGBUS)
+NEEDED_BYTES = 72 * 1024 * 1024  # our segment and the ports: Fast DDS takes it all at the start, or goes without
 
 
 def use_large_message_profile(environment: MutableMapping[str, str] | None = None) -> bool:

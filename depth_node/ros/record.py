@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msg_tools import cli
 from msg_tools.bag_writer import STORAGES, BagWriter
+from msg_tools.errors import BagError
 
 from .arguments import require_ros, split_ros_args
 
@@ -38,15 +39,17 @@ def record(args: argparse.Namespace, ros_args: Sequence[str]) -> None:
     from .recorder import Recorder
     from .spin import ros_context, spin
 
-    with ros_context(ros_args) as stop, BagWriter(args.out, args.storage, args.overwrite) as bag:
+    with ros_context(ros_args, large_messages=False) as stop, BagWriter(args.out, args.storage, args.overwrite) as bag:
         clock = Parameter('use_sim_time', value=args.use_sim_time)
         node = Node(NAME, start_parameter_services=False, parameter_overrides=[clock])
         tell = lambda text: print(f'{NAME}: {text}', file=sys.stderr, flush=True)  # noqa: E731
         recorder = Recorder(node, bag, None if args.all else args.topics, stop, args.duration, args.until_idle, tell)
-        spin(node, stop)
+        try:
+            spin(node, stop)
+        except BagError as error:
+            cli.warn(NAME, f'{error}; what was written until then is kept')
         recorder.finish()
-        there = dict(bag.counts)
-    report(args, recorder, there)
+    report(args, recorder, bag.counts)
 
 
 def report(args: argparse.Namespace, recorder: Recorder, counts: dict[str, int]) -> None:

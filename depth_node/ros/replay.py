@@ -60,6 +60,8 @@ def play(player: Player, wait_for: Sequence[str]) -> None:
     if wait_for:
         for topic in wait_for:
             player.require(topic)
+        if sys.stderr.isatty():
+            print(f'{NAME}: waiting for subscribers of {", ".join(wait_for)}', file=sys.stderr)
         player.wait_for(wait_for)
     total = None if player.options.loop else sum(player.bag.topics[topic].count for topic in player.publishers)
     with tqdm(total=total, unit='message', file=sys.stderr, disable=not sys.stderr.isatty()) as bar:

@@ -6,6 +6,7 @@ rclpy's own signal handling now and then prints a traceback or hangs on exit; ou
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
@@ -15,6 +16,8 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from msg_tools.errors import DepthNodeError
+
 from .dds import use_large_message_profile
 
 WAKE_UP_S = 0.1  # how late a signal may be seen
@@ -22,21 +25,31 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def ros_context(args: Sequence[str] | None = None) -> Iterator[Event]:
-    """Start rclpy with our DDS profile, hand out the Event that SIGINT and SIGTERM set, and shut rclpy down.
+def ros_context(args: Sequence[str] | None = None, large_messages: bool = True) -> Iterator[Event]:
+    """Start rclpy, hand out the Event that SIGINT and SIGTERM set, and shut rclpy down.
 
-    Ask the event by `is_set()` only: `wait()` holds a lock that the signal handler, in the same thread, wants too.
+    `large_messages` is for publishers of images and clouds: see dds.py. Ask the event by `is_set()` only: `wait()`
+    holds a lock that the signal handler, in the same thread, wants too. Raises DepthNodeError for wrong ROS arguments.
     """
     stop = Event()
     handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in SIGNALS}
-    use_large_message_profile()
-    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    if large_messages:
+        use_large_message_profile()
     try:
+        start(args)
         yield stop
     finally:
         rclpy.try_shutdown()
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def start(args: Sequence[str] | None) -> None:
+    """Start rclpy without its signal handlers. Raises DepthNodeError where the ROS arguments are wrong."""
+    try:
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    except (RuntimeError, ValueError) as error:  # rclpy's own classes are private
+        raise DepthNodeError(f'expected ROS arguments, got {" ".join(args or sys.argv[1:])}: {error}') from error
 
 
 def spin(node: Any, stop: Event) -> None:
