@@ -16,6 +16,7 @@ LOWEST_M = 3.5  # below the camera
 CAMERA_HEIGHT_M = 1.65  # of KITTI's cameras above the road
 OBSTACLE_M = 0.35  # LiDAR points this high above the ground are drawn
 TORN = 1.12  # neighbours with a larger ratio of depth lie on different things: nothing is drawn between them
+STEEPEST = 0.3  # nor on what rises more steeply, whose points lie on top of each other when seen from above
 RING_STEP_M = 10.0
 
 
@@ -57,21 +58,30 @@ def birds_eye(view: View, cloud: Array, rgb: Array, camera: Intrinsics, lidar: A
 
 
 def mesh(view: View, cloud: Array, rgb: Array, camera: Intrinsics) -> tuple[Array, Array]:
-    """Return points (N, 3) and colours (N, 3) between those of a cloud, where its neighbours lie on one surface.
+    """Return points (N, 3) and colours (N, 3) of the level surfaces between the points of a cloud: road and pavement.
 
     Rows and columns are chosen so that flat ground gets a point on every pixel of the view.
     """
-    z = np.nan_to_num(cloud[..., 2])
-    across, along = (np.maximum(a, b) < TORN * np.minimum(a, b) for a, b in ((z[:, 1:], z[:, :-1]), (z[1:], z[:-1])))
-    whole = across[1:] & across[:-1] & along[:, 1:] & along[:, :-1]
     ahead_m = np.arange(1, view.ahead_m * view.px_per_m, 0.7) / view.px_per_m
     rows = camera.cy + camera.fy * CAMERA_HEIGHT_M / ahead_m
-    rows = rows[(rows >= 0) & (rows < whole.shape[0])]
-    columns = np.arange(0, whole.shape[1], 1 / np.ceil(view.ahead_m * view.px_per_m / camera.fx))
-    keep = np.flatnonzero(whole[np.ix_(rows.astype(np.intp), columns.astype(np.intp))])
+    level = is_level(np.nan_to_num(cloud))
+    rows = rows[(rows >= 0) & (rows < level.shape[0])]
+    if not rows.size:
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
+    columns = np.arange(0, level.shape[1], 1 / np.ceil(view.ahead_m * view.px_per_m / camera.fx))
+    keep = np.flatnonzero(level[np.ix_(rows.astype(np.intp), columns.astype(np.intp))])
     u, v = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
     points, colors = (cv2.remap(image, u, v, cv2.INTER_LINEAR).reshape(-1, 3) for image in (np.nan_to_num(cloud), rgb))
     return points[keep], colors[keep]
+
+
+def is_level(cloud: Array) -> Array:
+    """Return which meshes (H - 1, W - 1) of a cloud (H, W, 3) are one piece, and nearly horizontal."""
+    y, z = cloud[..., 1], cloud[..., 2]
+    pairs = ((z[:, 1:], z[:, :-1]), (z[1:], z[:-1]))
+    across, along = (np.maximum(a, b) < TORN * np.minimum(a, b) for a, b in pairs)
+    along &= np.abs(y[1:] - y[:-1]) < STEEPEST * np.abs(z[1:] - z[:-1])
+    return across[1:] & across[:-1] & along[:, 1:] & along[:, :-1]
 
 
 def splat(canvas: Array, view: View, points: Array, colors: Array, size: int = 1) -> None:

@@ -40,7 +40,9 @@ def stroke(height_px: float) -> int:
     return max(2, round(height_px * FINE * 0.105))
 
 
-def write(canvas: Array, text: str, at: tuple[int, int], height_px: float, color: RGB = WHITE, anchor: str = 'left') -> None:
+def write(
+    canvas: Array, text: str, at: tuple[int, int], height_px: float, color: RGB = WHITE, anchor: str = 'left'
+) -> None:
     """Write a text on a canvas: `at` is (x, y) of its base line's left end, middle or right end by `anchor`."""
     width, below = text_size(text, height_px)
     above = round(height_px * 1.15) + 1
@@ -52,7 +54,7 @@ def write(canvas: Array, text: str, at: tuple[int, int], height_px: float, color
 
 
 def blend(canvas: Array, mask: Array, x: int, y: int, color: RGB) -> None:
-    """Paint a colour through a mask uint8 (h, w) whose corner lies at (x, y); what lies outside the canvas is cut off."""
+    """Paint a colour through a mask uint8 (h, w) whose corner lies at (x, y); what is outside the canvas is cut off."""
     left, top = max(0, -x), max(0, -y)
     part = canvas[max(y, 0) : max(y + mask.shape[0], 0), max(x, 0) : max(x + mask.shape[1], 0)]
     weight = mask[top : top + part.shape[0], left : left + part.shape[1], None].astype(np.float32) / 255

@@ -79,7 +79,8 @@ class Service:
             failed = '[ERROR]' in self.said() or self.process.poll() is not None
             if failed or time.monotonic() > deadline_s:
                 wrong = 'it failed' if failed else f'nothing like it came in {timeout_s:.0f} s'
-                raise DemoError(f'expected {self.name} to say {texts[0]!r}, but {wrong}: {self.last_line()} ({self.log})')
+                words = f'{wrong}: {self.last_line()} ({self.log})'
+                raise DemoError(f'expected {self.name} to say {texts[0]!r}, but {words}')
             time.sleep(POLL_S)
 
     def last_line(self) -> str:

@@ -12,7 +12,7 @@ from msg_tools.camera import Array, Intrinsics
 from msg_tools.colors import depth_colors, overlay
 
 from .birds_eye import View, birds_eye
-from .canvas import BACKGROUND, GREY, WHITE, blank, color_bar, fitted, paste, stacked, table, text_size, titled, write
+from .canvas import GREY, blank, color_bar, fitted, paste, stacked, table, titled, write
 
 WIDTH, MARGIN, GAP = 1800, 36, 22
 PICTURE_WIDTH = 1120  # of the panels on the left

@@ -73,7 +73,7 @@ def run_node(bag: Path, options: Options) -> tuple[Path, int]:
         recorder.wait_for(f'recording {DEPTH}', f'recording {CLOUD}', timeout_s=READY_S)
         with Service('bag_replay', *replay_args, log=logs / 'bag_replay.log', env=env) as replay:
             replay.wait()
-            summary = json.loads(replay.said().splitlines()[-1])
+            summary = json.loads(replay.said().splitlines()[-1])  # --json: the last line
         time.sleep(LAST_WORDS_S)
         for service in (node, recorder):
             if service.stop():

@@ -18,6 +18,7 @@ from ..frames import stamp_ns
 
 DEPTH, CLOUD, INFO_OUT, DIAGNOSTICS = '/depth/image_rect', '/points', '/depth/camera_info', '/diagnostics'
 IMAGE_IN, INFO_IN = '/kitti/camera_color_left/image_raw', '/kitti/camera_color_left/camera_info'
+DROPPED = 'dropped: '  # the beginning of the keys in /diagnostics that count by reason
 TOPICS = (DEPTH, INFO_OUT, CLOUD, DIAGNOSTICS, INFO_IN)
 
 
@@ -75,6 +76,6 @@ def flow(path: Path) -> Flow:
                 arrived[message.topic].setdefault(stamp_ns(message.msg), message.stamp_ns)
     outs = arrived[DEPTH]
     ages = [(outs[stamp] - since) / 1e6 for stamp, since in arrived[INFO_IN].items() if stamp in outs]
-    dropped = {key.removeprefix('dropped: '): int(value) for key, value in counts.items() if key.startswith('dropped: ')}
+    dropped = {key.removeprefix(DROPPED): int(value) for key, value in counts.items() if key.startswith(DROPPED)}
     received, published = (int(counts.get(key, 0)) for key in ('received', 'published'))
     return Flow(tuple(sorted(outs)), tuple(ages), received, published, dropped, counts.get('network', ''))

@@ -1,17 +1,14 @@
-"""The command depth_demo: a drive goes in as a bag, depth and clouds come out of the node, and are measured and drawn."""
+"""The command depth_demo: a drive goes in as a bag, depth comes out of the node, and is measured and drawn."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from msg_tools import cli
 from msg_tools.camera import Array, Size
@@ -22,15 +19,14 @@ from ..ros.arguments import require_ros
 from . import pipeline
 from .drives import choose_frames, demo_frame, frames_by_stamp
 from .pictures import demo_picture, video_frame
-from .recording import Flow, Recorded, flow, recorded_frames
+from .recording import Recorded, flow, recorded_frames
+from .report import Clock, flow_report, notes, picture_table, tell
 from .video import Video
 
 NAME = 'depth_demo'
 TITLE = 'depth_node: metric depth from one camera'
 SYNTHETIC_FRAMES = 20
 VIDEO_HZ = 10.0
-COLUMNS = {'abs_rel': 'abs rel', 'rmse_m': 'RMSE [m]', 'delta1': 'within 25 %', 'coverage': 'coverage'}
-ROWS = {'row_mean': 'mean of each row', 'flat_ground': 'flat ground'}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +39,7 @@ def arguments() -> argparse.ArgumentParser:
     """Declare the options."""
     parser = cli.parser(NAME, __doc__ or '', f'{NAME} --drive 2011_09_26/2011_09_26_drive_0005_sync --frames 0:50')
     parser.add_argument('--drive', type=Path, help='a KITTI raw drive (_sync folder); default: a synthetic street')
-    parser.add_argument('--out', type=Path, default=Path('demo_out'), help='folder for everything (default: %(default)s)')
+    parser.add_argument('--out', type=Path, default=Path('demo_out'), help='folder for all (default: %(default)s)')
     parser.add_argument('--frames', type=frame_range, metavar='A:B',
                         help='B is excluded; default: the longest run of frames without a gap, 100 at most')
     parser.add_argument('--rate', type=positive, default=1.0, help='speed of the replay (default: 1, as it was driven)')
@@ -85,7 +81,7 @@ def demo(args: argparse.Namespace) -> int:
         frames = choose_frames(drive, args.frames)
     left_out = len(drive.frames(2)) - len(frames)
     clock.say(f'{len(frames)} frames, {frames[0]} to {frames[-1]}, of {drive.path}'
-              + (f'; {left_out} others are left out (--frames A:B chooses)' if left_out and not args.frames else ''))
+              + (f'; {left_out} more left out (--frames A:B chooses)' if left_out and not args.frames else ''))
     report = predict(drive, frames, options, clock, args.no_ros)
     with clock.step('ground truth and metrics'):
         truth = pipeline.make_truth(drive, report['frames'], out)
@@ -115,26 +111,6 @@ def make_folder(out: Path) -> None:
         raise KittiError(f'{out}: expected a folder to write to, got: {error}') from error
 
 
-class Clock:
-    """Tells the steps as they begin and keeps how long each took [s]."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet, self.seconds = quiet, dict[str, float]()
-
-    def say(self, text: str) -> None:
-        """Print a line, unless the output is for a program."""
-        if not self.quiet:
-            print(text, flush=True)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Name a step, and time it."""
-        self.say(f'== {name}')
-        start_s = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - start_s, 1)
-
-
 def predict(drive: KittiDrive, frames: Sequence[int], options: pipeline.Options, clock: Clock,
             no_ros: bool) -> dict[str, Any]:
     """Let the node, or depth_predict, make the depth of the frames; return what is known, and how to read it again."""
@@ -153,19 +129,6 @@ def predict(drive: KittiDrive, frames: Sequence[int], options: pipeline.Options,
     if not done:
         raise DepthNodeError(f'expected depth images from the node, got none; see {options.out / "logs"}')
     return {**flow_report(found, images_in), 'frames': done, 'images': lambda: recorded_frames(recording)}
-
-
-def flow_report(found: Flow, images_in: int) -> dict[str, Any]:
-    """Return the flow of frames as the report has it."""
-    return {
-        'network': found.network,
-        'images_in': images_in,
-        'received': found.received,
-        'depth_out': len(found.stamps_ns),
-        'published': found.published,
-        'dropped': found.dropped,
-        'age_ms': {f'p{percent}': round(found.age_ms(percent), 1) for percent in (50, 90, 100)},
-    }
 
 
 def draw(drive: KittiDrive, images: Iterable[Recorded], report: dict[str, Any], out: Path) -> dict[str, str]:
@@ -188,47 +151,6 @@ def draw(drive: KittiDrive, images: Iterable[Recorded], report: dict[str, Any], 
 def save(path: Path, rgb: Array) -> None:
     """Write a picture."""
     cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
-
-
-def notes(report: dict[str, Any]) -> list[str]:
-    """Return what the picture's headline says of the flow of frames."""
-    counts = f'{report["depth_out"]} depth maps of {report["images_in"]} images'
-    age = report.get('age_ms', {}).get('p50', float('nan'))
-    return [counts, *([f'median age {age:.0f} ms'] if np.isfinite(age) else [])]
-
-
-def metric_rows(result: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
-    """Return the rows of a table of metrics: the network, then the baselines that there are."""
-    rows = [('depth_node', result), *((ROWS[name], row) for name, row in result['baselines'].items() if row)]
-    return [[title, *(f'{row[name]:.1%}' if name in ('delta1', 'coverage') else f'{row[name]:.3f}' for name in names)]
-            for title, row in rows]
-
-
-def picture_table(report: dict[str, Any]) -> list[list[str]]:
-    """Return the table below the picture: metrics against the LiDAR, or against whatever there is."""
-    names = ('abs_rel', 'rmse_m', 'delta1')
-    result = next(iter(report['metrics'].values()), None)
-    head = ['', *(COLUMNS[name] for name in names)]
-    return [head, *metric_rows(result, names)] if result else [head]
-
-
-def tell(report: dict[str, Any], out: Path, as_json: bool) -> None:
-    """Print the report."""
-    if as_json:
-        cli.print_json(report)
-        return
-    for name, result in report['metrics'].items():
-        print(f'\nagainst the {name}, {result["images"]} images, crop {result["crop"]}, up to {result["max_depth_m"]:g} m:')
-        print(cli.columns([['', *COLUMNS.values()], *metric_rows(result, tuple(COLUMNS))]))
-    print(f'\n{report["images_in"]} images in, {report["depth_out"]} depth images recorded', end='')
-    if 'age_ms' in report:
-        age = report['age_ms']
-        drops = ', '.join(f'{count} {reason}' for reason, count in report['dropped'].items()) or 'none'
-        print(f' of {report["published"]} published; dropped: {drops}')
-        print(f'age of the depth when it arrived: {age["p50"]} ms in the median, {age["p90"]} ms at p90')
-        print(f'network: {report["network"]}', end='')
-    print('\ntook ' + ', '.join(f'{name} {seconds} s' for name, seconds in report['seconds'].items()))
-    print(f'\n{report["files"]["picture"]}\n{report["files"]["video"]}\n{out}: bag, recorded, pred, truth, report.json')
 
 
 if __name__ == '__main__':
