@@ -15,6 +15,16 @@ from .errors import CalibrationError
 
 
 @dataclass(frozen=True, slots=True)
+class Roi:
+    """The region of interest of a CameraInfo; all zeros: the whole image."""
+
+    x_offset: int = 0
+    y_offset: int = 0
+    height: int = 0
+    width: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CameraFile:
     """A camera's calibration with a CameraInfo's field names, so that it can stand for one; width 0 is unknown."""
 
@@ -25,6 +35,9 @@ class CameraFile:
     d: Array = field(default_factory=lambda: np.zeros(0))
     r: Array = field(default_factory=lambda: np.eye(3).ravel())
     distortion_model: str = 'plumb_bob'
+    binning_x: int = 0
+    binning_y: int = 0
+    roi: Roi = Roi()
 
     @property
     def distorted(self) -> bool:

@@ -71,6 +71,32 @@ def test_a_calibration_file_gives_the_camera(tmp_path, image):
     assert np.load(tmp_path / 'out/street.npy')[16, 40] == pytest.approx(5.0, rel=1e-4)
 
 
+DISTORTED = """
+image_width: 64
+image_height: 32
+camera_matrix: {rows: 3, cols: 3, data: [50, 0, 31.5, 0, 50, 15.5, 0, 0, 1]}
+distortion_model: plumb_bob
+distortion_coefficients: {rows: 1, cols: 5, data: [-0.3, 0.1, 0, 0, 0]}
+projection_matrix: {rows: 3, cols: 4, data: [50, 0, 31.5, 0, 0, 50, 15.5, 0, 0, 0, 1, 0]}
+"""
+
+
+def test_a_raw_image_is_rectified_first_unless_it_is_said_to_be(tmp_path, image, monkeypatch):
+    (tmp_path / 'front.yaml').write_text(DISTORTED)
+    cv2.imwrite(str(image), np.eye(32, 64, dtype=np.uint8) * 255)
+    seen = []
+    monkeypatch.setattr(TenMetres, '__call__', lambda _, rgb: (seen.append(rgb.copy()), ten_metres_of(rgb))[1])
+    assert run(image, '--out', tmp_path / 'out', '--calib', tmp_path / 'front.yaml') == 0
+    assert run(image, '--out', tmp_path / 'out', '--calib', tmp_path / 'front.yaml', '--rectified') == 0
+    rectified, raw = seen
+    assert np.array_equal(raw[..., 0], np.eye(32, 64, dtype=np.uint8) * 255)
+    assert not np.array_equal(rectified, raw)
+
+
+def ten_metres_of(rgb):
+    return np.full((rgb.shape[0] // 2, rgb.shape[1] // 2), np.log(10.0), np.float32), np.zeros((16, 32), np.float32)
+
+
 def test_a_video_becomes_a_map_for_each_frame(tmp_path):
     video = cv2.VideoWriter(str(tmp_path / 'drive.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 32))
     for value in (50, 100, 150):
