@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from depth_node_training.losses import LOSSES, beyond_range, laplace_scale, log_l1, silog, weighted_mean
+from depth_node_training.losses import LOSSES, beyond_range, gradient, laplace_scale, log_l1, silog, weighted_mean
 
 INF = math.inf
 
@@ -66,6 +66,25 @@ def test_laplace_scale_leaves_the_depth_alone():
     assert log_scale.grad.item() == pytest.approx(0.5)
 
 
+def test_scale_of_a_sky_that_is_far_enough_becomes_small():
+    """No error where 200 m is said of a sky: ln b + ln 2 alone; ln 2 of error where 40 m is said."""
+    target, weight, log_scale = maps([INF]), maps([1.0]), maps([0.0])
+    assert laplace_scale(maps([math.log(200.0)]), log_scale, target, weight).item() == pytest.approx(math.log(2))
+    assert laplace_scale(maps([math.log(40.0)]), log_scale, target, weight).item() == pytest.approx(2 * math.log(2))
+
+
+def test_gradient_by_hand():
+    """Errors 0, 0, 1 along a row: neighbours differ by 0 and 1, so 1/2 along it and nothing across."""
+    loss = gradient(maps([0.0, 0.0, 1.0]), maps([1.0, 1.0, 1.0]), maps([1.0, 1.0, 1.0]), strides=(1,))
+    assert loss.item() == pytest.approx(0.5 / 2)
+
+
+def test_gradient_ignores_a_constant_factor_and_pairs_of_two_sources():
+    target = maps([1.0, 5.0, 2.0])
+    assert gradient(target.log() + 0.4, target, maps([1.0, 1.0, 1.0]), (1,)).item() == pytest.approx(0.0, abs=1e-6)
+    assert gradient(maps([0.0, 0.7, 0.7]), maps([1.0, 1.0, 1.0]), maps([1.0, 0.5, 0.5]), (1,)).item() == 0.0
+
+
 def test_sky_must_only_be_far_enough():
     log_pred = maps([math.log(40.0), math.log(200.0), math.log(1.0)])
     target, weight = maps([INF, INF, 10.0]), maps([1.0, 1.0, 1.0])
@@ -78,7 +97,8 @@ def test_gradients_are_finite_beside_unlabelled_pixels(name):
     """0 and +Inf in the target, even with a weight, must not turn into NaN through log or where."""
     log_pred = maps([0.3, -0.2, 0.5, 0.0]).requires_grad_()
     target, weight = maps([2.0, 0.0, INF, 1.0]), maps([1.0, 1.0, 1.0, 1.0])
-    (LOSSES[name](log_pred, target, weight) + beyond_range(log_pred, target, weight)).backward()
+    parts = LOSSES[name], beyond_range, lambda *maps: gradient(*maps, strides=(1,))
+    sum(part(log_pred, target, weight) for part in parts).backward()
     assert torch.isfinite(log_pred.grad).all()
     assert log_pred.grad[..., 0].item() != 0
     assert log_pred.grad[..., 1].item() == 0

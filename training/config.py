@@ -37,6 +37,7 @@ class TrainConfig:
     jitter: float = 0.25
 
     loss: str = 'log_l1'
+    gradient_weight: float = 0.0
     scale_weight: float = 0.1
     beyond_weight: float = 0.3
     batch: int = 8

@@ -44,18 +44,45 @@ def silog(log_pred: Tensor, target_m: Tensor, weight: Tensor, focus: float = 0.8
     return (square + 1e-6).sqrt() - 1e-3  # the root's slope is infinite at 0
 
 
-def laplace_scale(log_pred: Tensor, log_scale: Tensor, target_m: Tensor, weight: Tensor) -> Tensor:
-    """Mean -ln of a Laplace density of scale b over the error, as loss of the scale alone: depth gets no gradient."""
+def gradient(log_pred: Tensor, target_m: Tensor, weight: Tensor, strides: tuple[int, ...] = (1, 2, 4)) -> Tensor:
+    """Mean difference of the log error between neighbours of one source: asks for edges where the target has them.
+
+    Gradient matching over several distances, after Ranftl et al. 2020. Neighbours of different weight come from
+    different sources, whose disagreement is no edge.
+    """
     target, weight = log_target(target_m, weight)
-    error = (log_pred.detach() - target).abs()
+    error = log_pred - target
+    losses = []
+    for stride in strides:
+        for axis in (2, 3):
+            length = error.shape[axis] - stride
+            here, there = error.narrow(axis, 0, length), error.narrow(axis, stride, length)
+            pair, other = weight.narrow(axis, 0, length), weight.narrow(axis, stride, length)
+            losses.append(weighted_mean((here - there).abs(), torch.where(pair == other, pair, 0.0)))
+    return torch.stack(losses).mean()
+
+
+def laplace_scale(log_pred: Tensor, log_scale: Tensor, target_m: Tensor, weight: Tensor) -> Tensor:
+    """Mean -ln of a Laplace density of scale b over the error: the loss of the scale alone, depth gets no gradient.
+
+    Where the target is beyond range, a prediction that is far enough has no error.
+    """
+    log_pred = log_pred.detach()
+    target, known = log_target(target_m, weight)
+    error = torch.where(torch.isinf(target_m), too_near(log_pred), (log_pred - target).abs())
+    weight = torch.where(torch.isinf(target_m), weight, known)
     return weighted_mean(error * torch.exp(-log_scale) + log_scale + math.log(2.0), weight)
 
 
-def beyond_range(log_pred: Tensor, target_m: Tensor, weight: Tensor, range_m: float = 80.0) -> Tensor:
-    """Mean ln(range / pred) where the target is +Inf and the prediction nearer; 0 where it is farther."""
+def too_near(log_pred: Tensor, range_m: float = 80.0) -> Tensor:
+    """Return ln(range / pred) where the prediction is nearer than the range, 0 where it is farther."""
+    return (math.log(range_m) - log_pred).clamp(min=0.0)
+
+
+def beyond_range(log_pred: Tensor, target_m: Tensor, weight: Tensor) -> Tensor:
+    """Mean of `too_near` where the target is +Inf."""
     weight = torch.where(torch.isinf(target_m), weight, 0.0)
-    nearer = (math.log(range_m) - log_pred).clamp(min=0.0)
-    return (nearer * weight).sum() / weight.sum().clamp(min=1e-6)  # by pixel: a patch of sky is no whole image
+    return (too_near(log_pred) * weight).sum() / weight.sum().clamp(min=1e-6)  # by pixel: a patch of sky is no image
 
 
 LOSSES: dict[str, Loss] = {'log_l1': log_l1, 'silog': silog}

@@ -23,7 +23,7 @@ from msg_tools.errors import ConfigError, DepthNodeError
 
 from .batches import Batch, ahead, batches, load_frames
 from .config import TrainConfig, load_config, to_dict
-from .losses import LOSSES, beyond_range, laplace_scale
+from .losses import LOSSES, beyond_range, gradient, laplace_scale
 from .pretrained import load_imagenet
 from .validate import ValFrame, load_val, validate
 
@@ -103,8 +103,11 @@ def step_losses(model: nn.Module, batch: Batch, config: TrainConfig) -> dict[str
     depth = LOSSES[config.loss](log_depth, batch.target, batch.weight)
     scale = laplace_scale(log_depth, log_scale, batch.target, batch.weight)
     beyond = beyond_range(log_depth, batch.target, batch.weight)
-    loss = depth + config.scale_weight * scale + config.beyond_weight * beyond
-    return {'loss': loss, 'depth': depth, 'scale': scale, 'beyond': beyond}
+    edges = gradient(log_depth, batch.target, batch.weight)
+    loss = (
+        depth + config.gradient_weight * edges + config.scale_weight * scale + config.beyond_weight * beyond
+    )
+    return {'loss': loss, 'depth': depth, 'edges': edges, 'scale': scale, 'beyond': beyond}
 
 
 @torch.no_grad()
