@@ -25,7 +25,7 @@ CAMERA_HEIGHT_M = 1.65
 CAMERA_X_M = {0: 0.0, 1: -0.54, 2: 0.06, 3: -0.48}  # P_rect's shift: the second eye sits 0.54 m to the right
 T_IMU_CAM0 = np.array([[0, 0, 1, 1.08], [-1, 0, 0, -0.32], [0, -1, 0, 0.72], [0, 0, 0, 1]], float)  # rectified camera 0
 IMU_HEIGHT_M = CAMERA_HEIGHT_M - T_IMU_CAM0[2, 3]
-LANE_Y_M = -1.6
+LANE_Y_M = -1.75
 
 DATAFORMAT = """lat:   latitude of the oxts-unit (deg)
 lon:   longitude of the oxts-unit (deg)

@@ -1,6 +1,6 @@
 """Lay out the synthetic street: what stands where, drawn from a seed.
 
-The road runs along x with its middle at y = 0; the car drives in the right lane, at y = -1.6 m.
+The road runs along x with its middle at y = 0; the car drives in the right lane, at y = -1.75 m.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .synthetic_things import (
 )
 
 BEHIND_M, AHEAD_M = 30.0, 170.0  # how much street there is behind the first and ahead of the last camera
-FRONT_M = 10.5  # from the middle of the road to the houses
+FRONT_M = 11.5  # from the middle of the road to the houses
 
 
 def street(seed: int, drive_m: float) -> Scene:
@@ -66,7 +66,7 @@ def trees(random: Random, side: int, end: float) -> list[Solid]:
     for x in np.arange(-BEHIND_M + 6.5, end, 13.0):
         if random.random() < 0.72:
             clumps = 16 if x < end - AHEAD_M + 45 else 6
-            parts += put(tree(random, clumps), x + random.uniform(-1, 1), side * 7.4, random.uniform(0, 6))
+            parts += put(tree(random, clumps), x + random.uniform(-1, 1), side * 8.4, random.uniform(0, 6))
     return parts
 
 
@@ -75,17 +75,17 @@ def furniture(random: Random, side: int, end: float) -> list[Solid]:
     parts: list[Solid] = []
     inward = 0.0 if side > 0 else np.pi
     for x in np.arange(-BEHIND_M + (5 if side > 0 else 19), end, 28.0):
-        parts += put(lamp(), x, side * 5.65, inward)
+        parts += put(lamp(), x, side * 6.55, inward)
     for x in np.arange(12.0 if side < 0 else 30.0, end, 47.0):
-        parts += put(speed_sign() if random.random() < 0.5 else parking_sign(), x, side * 5.6)
+        parts += put(speed_sign() if random.random() < 0.5 else parking_sign(), x, side * 6.5)
     for x in np.arange(-BEHIND_M + 3, end, 21.0):
         if random.random() < 0.4:
-            parts += put(bins(random), x + random.uniform(0, 8), side * 7.6)
+            parts += put(bins(random), x + random.uniform(0, 8), side * 8.6)
     for x in (38.5, 40.5, 47.5, 49.5):
-        parts += put(bollard(), x, side * 5.5)
+        parts += put(bollard(), x, side * 6.4)
     for x in random.uniform(10, end - 60, int(end / 28)):
         yaw = random.choice([0, np.pi]) + random.normal() * 0.2
-        parts += put(person(random), x, side * random.uniform(6.0, 6.8), yaw)
+        parts += put(person(random), x, side * random.uniform(7.0, 7.8), yaw)
     return parts
 
 
@@ -95,14 +95,14 @@ def parked_cars(random: Random, side: int, end: float) -> list[Solid]:
     for x in np.arange(-BEHIND_M - 0.4, end - 10, 6.0):
         if random.random() < 0.7 and abs((x - 44 + 45) % 90 - 45) > 5:
             yaw = (0.0 if side < 0 else np.pi) + random.normal() * 0.015 + (np.pi if random.random() < 0.1 else 0)
-            parts += put(car(random), x + random.normal() * 0.3, side * (4.2 + random.normal() * 0.07), yaw, z=0)
+            parts += put(car(random), x + random.normal() * 0.3, side * (4.95 + random.normal() * 0.07), yaw, z=0)
     return parts
 
 
 def traffic(random: Random, end: float) -> list[Solid]:
     """Return cars that wait in both lanes far ahead."""
-    ahead = [put(car(random), end - AHEAD_M + d, -1.6, z=0) for d in (38.0, 70.0)]
-    oncoming = [put(car(random), x, 1.65, np.pi, z=0) for x in (26.0, 52.0, end - 90)]
+    ahead = [put(car(random), end - AHEAD_M + d, -1.75, z=0) for d in (38.0, 70.0)]
+    oncoming = [put(car(random), x, 1.8, np.pi, z=0) for x in (26.0, 52.0, end - 90)]
     return [part for parts in ahead + oncoming for part in parts]
 
 

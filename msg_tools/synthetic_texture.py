@@ -15,9 +15,9 @@ from .camera import Array
 from .synthetic_noise import Noise, chance
 from .synthetic_solids import Material
 
-ROAD_HALF_M = 5.2
-LANE_M = 3.2
-PAVEMENT_END_M = 8.0
+ROAD_HALF_M = 6.1
+LANE_M = 3.6
+PAVEMENT_END_M = 9.0
 KERB_M = 0.12
 FLOOR_M = 3.0
 WHEEL_X_M, WHEEL_RADIUS_M = 1.32, 0.33

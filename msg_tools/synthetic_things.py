@@ -33,9 +33,10 @@ ROOF_COLOURS: tuple[RGB, ...] = ((0.27, 0.09, 0.05), (0.20, 0.08, 0.06), (0.10, 
 LEAF_COLOURS: tuple[RGB, ...] = ((0.06, 0.13, 0.025), (0.09, 0.15, 0.03), (0.05, 0.10, 0.03), (0.16, 0.15, 0.03))
 STEEL: RGB = (0.30, 0.31, 0.32)
 
-HATCHBACK = ((-2.0, -1.55, 1.05), (-1.5, 0.55), 1.46)
-SALOON = ((-1.55, -1.0, 1.05), (-0.75, 0.35), 1.42)
-ESTATE = ((-2.15, -1.95, 1.1), (-1.95, 0.4), 1.47)
+# cabins: rear and front at the body, rear and front of the roof, height [m]
+HATCHBACK = ((-1.86, 1.05), (-1.5, 0.55), 1.46)
+SALOON = ((-1.55, 1.05), (-0.75, 0.35), 1.42)
+ESTATE = ((-1.88, 1.1), (-1.8, 0.4), 1.47)
 
 
 def ground() -> list[Solid]:
@@ -54,7 +55,7 @@ def car(random: Random) -> list[Solid]:
     colour = CAR_COLOURS[random.integers(len(CAR_COLOURS))]
     if random.random() < 0.14:
         return van(colour)
-    (rear, _, front), (roof_rear, roof_front), height = (HATCHBACK, SALOON, ESTATE)[random.integers(3)]
+    (rear, front), (roof_rear, roof_front), height = (HATCHBACK, SALOON, ESTATE)[random.integers(3)]
     low = np.array([(-2.12, 0.30), (2.12, 0.30), (2.18, 0.42), (2.14, 0.62), (-2.14, 0.66), (-2.18, 0.42)])
     high = np.array([(-2.14, 0.655), (2.14, 0.615), (2.02, 0.76), (1.1, 0.93), (-1.9, 0.97), (-2.1, 0.86)])
     body = [prism(low, -0.86, 0.86, 'y', Material.PAINT, colour), prism(high, -0.84, 0.84, 'y', Material.PAINT, colour)]
@@ -175,8 +176,9 @@ def disc_along_x(radius: float) -> Solid:
 def parking_sign() -> list[Solid]:
     """Return a square blue sign that faces -x on a post."""
     post = prism(ring(0.03, 8), 0, 2.6, 'z', Material.METAL, STEEL)
-    return [post, box((-0.06, -0.25, 2.0), (-0.04, 0.25, 2.6), Material.PLAIN, (0.02, 0.09, 0.42)),
-            box((-0.062, -0.06, 2.12), (-0.06, -0.02, 2.48), Material.PLAIN, (0.7, 0.7, 0.7))]
+    strokes = ((0.09, 0.13, 2.1, 2.5), (-0.09, 0.09, 2.46, 2.5), (-0.09, 0.09, 2.29, 2.33), (-0.13, -0.09, 2.29, 2.5))
+    letter = [box((-0.062, y0, z0), (-0.06, y1, z1), Material.PLAIN, (0.7, 0.7, 0.7)) for y0, y1, z0, z1 in strokes]
+    return [post, box((-0.06, -0.25, 2.0), (-0.04, 0.25, 2.6), Material.PLAIN, (0.02, 0.09, 0.42)), *letter]
 
 
 def bollard() -> list[Solid]:
