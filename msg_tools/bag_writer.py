@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
@@ -17,7 +17,7 @@ from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typest
 from .errors import BagError
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
-METADATA_VERSION = 9  # Jazzy's and Kilted's
+METADATA_VERSION: Literal[9] = 9  # Jazzy's and Kilted's
 FOREVER = QosTime(9223372036, 854775807)  # RMW_DURATION_INFINITE
 QUEUE_DEPTH = 10
 WRITE_ERRORS = (OSError, sqlite3.Error, WriterError)

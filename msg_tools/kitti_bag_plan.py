@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -96,22 +97,30 @@ def plan_scans(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
 def plan_oxts(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     """Plan GPS, IMU and pose at the frames that are written, and at their neighbours, so that /tf spans them all."""
     there = drive.oxts_frames()
-    if not there:
+    origin = first_record(drive, there)
+    if origin is None:
         plan.warnings.append(f'{drive.path}: no OXTS records: no GPS, IMU and /tf')
         return
     stamps_ns = stamps_of(plan, drive, OXTS)
     sensors = within({f for n in messages.CAMERA_FRAMES for f in drive.frames(n)} | set(drive.scans()), frames)
     near = {frame + step for frame in sensors for step in (-1, 0, 1)}
     wanted = [frame for frame in there if frame in near]
-    origin = drive.read_oxts(there[0])
     makers: dict[str, Callable[[int, OxtsRecord], Any]] = {
         '/kitti/oxts/gps/fix': messages.fix_message,
         '/kitti/oxts/gps/vel': messages.velocity_message,
         '/kitti/oxts/imu': messages.imu_message,
-        '/tf': lambda t, record: messages.pose_message(t, record, origin),
+        '/tf': partial(messages.pose_message, origin=origin),
     }
     for topic, make in makers.items():
-        plan.add(stamps_ns, wanted, topic, lambda f, t, make=make: make(t, drive.read_oxts(f)))
+        plan.add(stamps_ns, wanted, topic, partial(oxts_of, drive, make))
+
+
+def first_record(drive: KittiDrive, frames: Iterable[int]) -> OxtsRecord | None:
+    """Return the first record that can be read: where the world begins."""
+    for frame in frames:
+        with suppress(KittiError):
+            return drive.read_oxts(frame)
+    return None
 
 
 def info_of(drive: KittiDrive, camera: int, frame: int, stamp_ns: int) -> Any:
@@ -137,6 +146,11 @@ def compressed_of(drive: KittiDrive, camera: int, frame: int, stamp_ns: int) -> 
 def cloud_of(drive: KittiDrive, frame: int, stamp_ns: int) -> Any:
     """Read a scan and return its message."""
     return messages.cloud_message(stamp_ns, drive.read_scan(frame))
+
+
+def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: int, stamp_ns: int) -> Any:
+    """Read an OXTS record and return the message that `make` makes of it."""
+    return make(stamp_ns, drive.read_oxts(frame))
 
 
 def stamps_of(plan: Plan, drive: KittiDrive, sensor: str) -> Any:

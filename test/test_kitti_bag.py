@@ -247,6 +247,7 @@ def test_without_the_imus_calibration_the_cameras_hang_on_the_velodyne(tiny_driv
     ('image_02/data/0000000001.png', b'\x89PNG broken', f'{LEFT}/image_raw'),
     ('velodyne_points/data/0000000001.bin', b'12345', CLOUD),
     ('oxts/data/0000000001.txt', b'49.0 8.0', '/kitti/oxts/imu'),
+    ('oxts/data/0000000000.txt', b'', '/tf'),
 ])
 def test_a_broken_file_is_told_and_left_out(tiny_drive, tmp_path, capsys, file, content, topic):
     (tiny_drive / file).write_bytes(content)
