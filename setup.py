@@ -40,10 +40,10 @@ setup(
         ('share/ament_index/resource_index/packages', ['resource/depth_node']),
         ('share/depth_node', ['package.xml']),
         ('share/depth_node/launch', glob('launch/*.launch.py')),
-        ('share/depth_node/config', glob('config/*')),
+        ('share/depth_node/config', [*glob('config/*'), 'depth_node/ros/fastdds.xml']),
     ],
     python_requires='>=3.10',
-    install_requires=['numpy>=1.26', 'opencv-python', 'torch>=2.1', 'safetensors', 'rosbags>=0.10', 'pyyaml', 'tqdm'],
+    install_requires=['numpy>=1.26', 'opencv-python', 'torch>=2.1', 'safetensors', 'rosbags>=0.11.2', 'pyyaml', 'tqdm'],
     extras_require=EXTRAS,
     entry_points={'console_scripts': [f'{name} = {module}:main' for name, module in COMMANDS.items()]},
 )
