@@ -37,12 +37,12 @@ class NodeConfig:
     )
     reliability: str = setting(
         'auto',
-        'Reliability of the subscriptions; auto: the one that the publisher offers',
+        'Reliability of the subscriptions (auto: the one that the publisher offers)',
         choices=('auto', 'reliable', 'best_effort'),
     )
     input_rectified: str = setting(
         'auto',
-        'Whether the image is rectified already; auto: decided from camera_info',
+        'Whether the image is rectified already (auto: decided from camera_info)',
         choices=('auto', 'true', 'false'),
     )
     min_depth_m: float = setting(0.5, 'Nearer estimates become NaN', low=0.0, high=10.0)
@@ -100,7 +100,7 @@ def allowed(metadata: Any) -> str:
         texts.append(f'{metadata["low"]} to {metadata["high"]}')
     if not metadata['live']:
         texts.append('at start only')
-    return f' ({"; ".join(texts)})' if texts else ''
+    return f' [{"; ".join(texts)}]' if texts else ''
 
 
 if __name__ == '__main__':
