@@ -6,10 +6,12 @@ cameras see, what the scan says and the exact depth agree.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,10 +21,13 @@ from .errors import KittiError
 from .kitti_calibration import KittiCalibration
 from .synthetic_rig import PERIOD_NS, write_calibration, write_oxts, write_stamps
 from .synthetic_studio import DriveSettings, Studio
+from .whole_file import write_whole
 
 NAME = 'python -m msg_tools.synthetic'
 DATE = '2011_09_26'
 DRIVE = f'{DATE}_drive_9001_sync'
+MARK = 'synthetic.json'
+STREET_VERSION = 1  # raise it when the same settings draw another street
 
 
 def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float = 1.0, azimuths: int = 2084,
@@ -46,6 +51,7 @@ def drive_folder(path: Path | str) -> Path:
 def write_frames(drive: Path, settings: DriveSettings, jobs: int = 1) -> Iterator[int]:
     """Write a drive into its folder, yielding the number of each frame when its files are there; jobs 0: every core."""
     drive.mkdir(parents=True, exist_ok=True)
+    (drive / MARK).unlink(missing_ok=True)
     write_calibration(drive.parent, settings.scale)
     write_oxts(drive / 'oxts', settings.frames)
     for folder in ('image_02', 'image_03', 'velodyne_points', 'oxts'):
@@ -57,6 +63,20 @@ def write_frames(drive: Path, settings: DriveSettings, jobs: int = 1) -> Iterato
     jobs = min(jobs or os.cpu_count() or 1, settings.frames)
     work = [(settings, drive, frame) for frame in range(settings.frames)]
     yield from in_processes(work, jobs) if jobs > 1 else map(write_frame, work)
+    write_whole(drive / MARK, mark(settings).encode())
+
+
+def is_written(drive: Path, settings: DriveSettings) -> bool:
+    """Return whether a folder holds the whole drive of these settings, as this version of the street draws it."""
+    try:
+        return (drive / MARK).read_text() == mark(settings)
+    except OSError:
+        return False
+
+
+def mark(settings: DriveSettings) -> str:
+    """Return what is written beside a finished drive: how it was made."""
+    return json.dumps({'street': STREET_VERSION, **asdict(settings)}, indent=2) + '\n'
 
 
 def in_processes(work: list[tuple[DriveSettings, Path, int]], jobs: int) -> Iterator[int]:

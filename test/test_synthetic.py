@@ -15,10 +15,11 @@ from msg_tools.depth_png import read_depth_png
 from msg_tools.errors import KittiError
 from msg_tools.kitti import KittiDrive
 from msg_tools.oxts import poses
-from msg_tools.synthetic import DriveSettings, main, write_drive
+from msg_tools.synthetic import is_written, main, write_drive
 from msg_tools.synthetic_rays import camera_grid, cast, scanner_grids
 from msg_tools.synthetic_rig import T_world_imu, oxts_record
 from msg_tools.synthetic_solids import Material, box, ellipsoid, half_space, placement, prism, ring
+from msg_tools.synthetic_studio import DriveSettings
 
 CAMERA = Intrinsics(fx=50.0, fy=50.0, cx=20.0, cy=15.0, size=Size(31, 41))
 LOOKING_ALONG_X = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.65], [0, 0, 0, 1]], float)
@@ -99,7 +100,8 @@ def test_the_scanner_has_64_beams_from_2_to_minus_24_8_degrees_all_around():
     rays = np.concatenate([grid.directions(np.arange(64 * 100)) for grid in grids])
     assert np.linalg.norm(rays, axis=1) == pytest.approx(1, abs=1e-6)
     elevation = np.unique(np.rad2deg(np.arcsin(rays[:, 2])).round(3))
-    assert (len(elevation), elevation[0], elevation[-1]) == (64, -24.8, 2.0)
+    assert len(elevation) == 64
+    assert elevation[[0, -1]] == pytest.approx([-24.8, 2.0])
     azimuth = np.unique(np.rad2deg(np.arctan2(rays[:, 1], rays[:, 0])).round(2))
     assert len(azimuth) == 400
     assert np.diff(azimuth) == pytest.approx(0.9, abs=0.011)
@@ -178,6 +180,13 @@ def test_a_seed_makes_one_drive_and_another_seed_another(tmp_path):
     assert first.keys() == other.keys()
     image = 'image_02/data/0000000000.png'
     assert first[image] != other[image]
+
+
+def test_a_finished_drive_is_known_by_its_settings(drive, tmp_path):
+    settings = DriveSettings(2, scale=0.5, supersample=1.0, npy=True)
+    assert is_written(drive.path, settings)
+    assert not is_written(drive.path, replace(settings, seed=1))
+    assert not is_written(tmp_path, settings)
 
 
 @pytest.mark.slow

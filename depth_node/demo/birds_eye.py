@@ -16,7 +16,7 @@ LOWEST_M = 3.5  # below the camera
 CAMERA_HEIGHT_M = 1.65  # of KITTI's cameras above the road
 OBSTACLE_M = 0.35  # LiDAR points this high above the ground are drawn
 TORN = 1.12  # neighbours with a larger ratio of depth lie on different things: nothing is drawn between them
-STEEPEST = 0.3  # nor on what rises more steeply, whose points lie on top of each other when seen from above
+STEEPEST = 0.2  # nor on what rises more steeply, whose points lie on top of each other when seen from above
 RING_STEP_M = 10.0
 
 
@@ -33,6 +33,11 @@ class View:
     def px_per_m(self) -> float:
         """Return the scale."""
         return (self.height - self.behind_px) / self.ahead_m
+
+    @property
+    def camera_pixel(self) -> tuple[int, int]:
+        """Return column and row of the camera."""
+        return self.width // 2, self.height - self.behind_px
 
     def pixels(self, x_m: Array, z_m: Array) -> tuple[Array, Array]:
         """Return columns and rows of points x_m to the right and z_m ahead of the camera."""
@@ -99,7 +104,7 @@ def splat(canvas: Array, view: View, points: Array, colors: Array, size: int = 1
 
 def rings(canvas: Array, view: View) -> None:
     """Draw range rings every 10 m with the metres written on them."""
-    x, y = (int(float(value)) for value in view.pixels(np.float64(0), np.float64(0)))
+    x, y = view.camera_pixel
     layer = canvas.copy()
     for range_m in np.arange(RING_STEP_M, view.ahead_m * 1.2, RING_STEP_M):
         cv2.circle(layer, (x, y), round(range_m * view.px_per_m), GREY, 1, cv2.LINE_AA)
@@ -113,7 +118,7 @@ def rings(canvas: Array, view: View) -> None:
 
 def camera_mark(canvas: Array, view: View) -> None:
     """Draw a triangle where the camera is."""
-    x, y = (int(float(value)) for value in view.pixels(np.float64(0), np.float64(0)))
+    x, y = view.camera_pixel
     corners = np.array([[x, y - 6], [x - 9, y + 16], [x + 9, y + 16]])
     cv2.fillConvexPoly(canvas, corners, WHITE, cv2.LINE_AA)
     cv2.polylines(canvas, [corners], True, LINE, 1, cv2.LINE_AA)

@@ -48,9 +48,9 @@ def write(
     above = round(height_px * 1.15) + 1
     mask = np.zeros(((above + below) * FINE, (width + 2) * FINE), np.uint8)
     cv2.putText(mask, text, (FINE, above * FINE), FONT, height_px / FONT_PX * FINE, 255, stroke(height_px), cv2.LINE_AA)
-    mask = cv2.resize(mask, None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA)
+    smooth = cv2.resize(mask, None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA)
     shift = {'left': 0, 'middle': width // 2, 'right': width}[anchor]
-    blend(canvas, mask, at[0] - shift, at[1] - above, color)
+    blend(canvas, smooth, at[0] - shift, at[1] - above, color)
 
 
 def blend(canvas: Array, mask: Array, x: int, y: int, color: RGB) -> None:

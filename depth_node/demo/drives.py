@@ -37,9 +37,10 @@ def longest_run(drive: KittiDrive, frames: Sequence[int]) -> list[int]:
     """Return the longest run of frames that follow each other within a second."""
     stamps_ns = drive.stamps_ns(f'image_{CAMERA:02d}')
     frames = [frame for frame in frames if frame < len(stamps_ns)]
-    ends = np.flatnonzero(np.diff(stamps_ns[frames]) > GAP_NS) + 1 if frames else []
-    runs = np.split(np.array(frames, int), ends)
-    return max(runs, key=len).tolist()
+    if not frames:
+        return []
+    runs = np.split(np.array(frames), np.flatnonzero(np.diff(stamps_ns[frames]) > GAP_NS) + 1)
+    return max((run.tolist() for run in runs), key=len)
 
 
 def frames_by_stamp(drive: KittiDrive, frames: Sequence[int]) -> dict[int, int]:

@@ -16,6 +16,8 @@ import numpy as np
 from msg_tools.camera import cloud_of
 from msg_tools.depth_png import write_depth_png
 from msg_tools.kitti import KittiDrive
+from msg_tools.synthetic import drive_folder, is_written
+from msg_tools.synthetic_studio import DriveSettings
 
 from .commands import DemoError, Service, run
 from .drives import CAMERA, camera_of, exact_folder, frames_by_stamp
@@ -43,8 +45,11 @@ class Options:
 
 
 def make_drive(out: Path, frames: int) -> Path:
-    """Write the synthetic drive and return its folder."""
-    return Path(run('synthetic_drive', out / 'drive', '--frames', frames).strip())
+    """Write the synthetic drive, unless it is there from an earlier time, and return its folder."""
+    drive = drive_folder(out / 'drive')
+    if not is_written(drive, DriveSettings(frames)):
+        run('synthetic_drive', out / 'drive', '--frames', frames)
+    return drive
 
 
 def make_bag(drive: KittiDrive, frames: Sequence[int], out: Path) -> Path:
@@ -95,6 +100,7 @@ def environment() -> dict[str, str]:
 
 def predict_without_ros(drive: KittiDrive, frames: Sequence[int], options: Options) -> None:
     """Predict the depth of frames by depth_predict, into out/pred as float32 files."""
+    shutil.rmtree(options.out / 'pred', ignore_errors=True)
     images = [drive.image_path(CAMERA, frame) for frame in frames]
     flags = [word for name, value in options.network().items() for word in (f'--{name}', value)]
     calibration = drive.calibration_folder / 'calib_cam_to_cam.txt'
@@ -127,6 +133,7 @@ def make_truth(drive: KittiDrive, frames: Iterable[int], out: Path) -> Path | No
     """Make ground truth of the drive's scans and return the folder of the chosen frames' maps; None without scans."""
     if not drive.scans():
         return None
+    shutil.rmtree(out / 'truth', ignore_errors=True)
     jobs = min(4, os.cpu_count() or 1)
     run('velodyne_to_depth', drive.path, out / 'truth', '--camera', CAMERA, '--images', 'none', '--jobs', jobs)
     return only_frames(out / 'truth' / 'depth', frames, out / 'truth' / 'shown')
