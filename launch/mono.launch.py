@@ -6,22 +6,32 @@ ros2 launch depth_node mono.launch.py bag:=kitti.mcap rviz:=true
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, RegisterEventHandler, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueCoroutine,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.descriptions import ParameterValue
-from launch_ros.event_handlers import OnStateTransition
+from launch_ros.ros_adapters import get_ros_node
 from launch_ros.substitutions import ExecutableInPackage
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from launch import Action, LaunchContext, LaunchDescription
+from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory('depth_node'))
 KITTI_IMAGE = '/kitti/camera_color_left/image_raw'  # as kitti_to_bag and kitti2bag name it
 BOOL = ('true', 'false')
 LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+LOOK_AGAIN_S = 0.2
 
 
 def argument(name: str, default: str, text: str, choices: tuple[str, ...] | None = None) -> DeclareLaunchArgument:
@@ -60,11 +70,10 @@ def start(context: LaunchContext) -> list[Action]:
     args['camera_info'] = args['camera_info'] or beside(args['image'], 'camera_info')
     node = depth_node(args)
     actions: list[Action] = [node]
-    if args['bag']:  # the replay waits until the node is active, so that no frame is lost
-        replay = OnStateTransition(
-            target_lifecycle_node=node, goal_state='active', entities=[bag_player(args)], handle_once=True
-        )
-        actions.insert(0, RegisterEventHandler(replay))
+    if args['bag']:
+        args['camera_info'] = absolute(context, args['namespace'], args['camera_info'])
+        replay = EventHandler(matcher=lambda event: isinstance(event, NodeActive), entities=[bag_player(args)])
+        actions += [RegisterEventHandler(replay), OpaqueCoroutine(coroutine=wait_until_active, args=[node])]
     if args['rviz'] == 'true':
         actions.append(rviz(args))
     return actions
@@ -81,6 +90,12 @@ def existing(name: str, path: str) -> str:
 def beside(topic: str, name: str) -> str:
     """Return the topic `name` in the same namespace as another topic."""
     return topic.rpartition('/')[0] + '/' + name if '/' in topic else name
+
+
+def absolute(context: LaunchContext, namespace: str, topic: str) -> str:
+    """Return the full name of a topic that may be relative to the node's namespace."""
+    inside = prefix_namespace(context.launch_configurations.get('ros_namespace'), namespace)
+    return make_namespace_absolute(prefix_namespace(inside, topic))
 
 
 def remappings(args: dict[str, str]) -> list[tuple[str, str]]:
@@ -106,12 +121,41 @@ def depth_node(args: dict[str, str]) -> LifecycleNode:
     )
 
 
+class NodeActive(Event):
+    """The node subscribes to images."""
+
+    name = 'depth_node.NodeActive'
+
+
+async def wait_until_active(context: LaunchContext, node: LifecycleNode) -> None:
+    """Emit NodeActive once the node is seen to subscribe to images, so that the replay loses none.
+
+    A lifecycle event would come sooner, but is lost where the node is active before this process has discovered it.
+    """
+    while node.return_code is None:
+        if subscribes_to_images(context, node):
+            await context.emit_event(NodeActive())
+            return
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def subscribes_to_images(context: LaunchContext, node: LifecycleNode) -> bool:
+    """Return whether the ROS graph shows a subscription of the node to images, which it has while it is active."""
+    namespace, _, name = node.node_name.rpartition('/')
+    try:
+        topics = get_ros_node(context).get_subscriber_names_and_types_by_node(name, namespace or '/')
+    except RuntimeError:  # not there yet
+        return False
+    return any(kind.startswith('sensor_msgs/msg/') and kind.endswith('Image') for _, kinds in topics for kind in kinds)
+
+
 def bag_player(args: dict[str, str]) -> ExecuteProcess:
     """Return the process that replays the bag: `ros2 bag play` where that is installed, else our bag_replay."""
-    command = ['ros2', 'bag', 'play', args['bag'], '--disable-keyboard-controls', '--clock', '100']
+    command = ['ros2', 'bag', 'play', args['bag'], '--disable-keyboard-controls', '--delay', '1']
     if Path(args['bag']).suffix == '.bag' or not installed('ros2bag'):  # ROS 1 bags are for ours alone
-        command = [ExecutableInPackage(package='depth_node', executable='bag_replay'), args['bag'], '--clock']
-    command += ['--rate', args['bag_rate'], *(['--loop'] if args['bag_loop'] == 'true' else [])]
+        ours = ExecutableInPackage(package='depth_node', executable='bag_replay')
+        command = [ours, args['bag'], '--wait-for', args['camera_info']]  # and tell the bag's topics if it lacks that
+    command += ['--clock', '100', '--rate', args['bag_rate'], *(['--loop'] if args['bag_loop'] == 'true' else [])]
     on_exit = Shutdown(reason='the bag has ended') if args['exit_after_bag'] == 'true' else None
     return ExecuteProcess(cmd=command, name='bag', output='screen', on_exit=on_exit)
 

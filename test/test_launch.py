@@ -1,9 +1,11 @@
 """mono.launch.py: its arguments, and what it starts for them. Most of it needs ROS's launch, which PyPI lacks."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -33,10 +35,10 @@ class Started:
 
         self.context = LaunchContext()
         self.context.launch_configurations.update(arguments)
-        launch_file = load_launch_file()
-        for argument in launch_file.ARGUMENTS:
+        self.module = load_launch_file()
+        for argument in self.module.ARGUMENTS:
             argument.visit(self.context)
-        self.actions = launch_file.start(self.context)
+        self.actions = self.module.start(self.context)
 
     def node(self):
         """Return the depth node's action."""
@@ -56,7 +58,7 @@ class Started:
         return [''.join(part.perform(self.context) for part in word) for word in self.handler().entities[0].cmd]
 
     def handler(self):
-        """Return the handler that waits for the node to become active; fail where there is none."""
+        """Return what waits for the node to become active; fail where nothing does."""
         from launch.actions import RegisterEventHandler
 
         return next(action for action in self.actions if isinstance(action, RegisterEventHandler)).event_handler
@@ -126,25 +128,40 @@ def test_node_gets_namespace_and_log_level(launch):
     assert words[words.index('--log-level') + 1] == 'debug'
 
 
-def test_bag_is_replayed_with_clock_once_the_node_is_active(launch, bag):
-    from launch_ros.events.lifecycle import StateTransition
-    from lifecycle_msgs.msg import TransitionEvent
-
+def test_bag_is_replayed_with_clock(launch, bag):
     started = launch(bag=str(bag), bag_rate='2.0')
     assert started.parameters() == {'use_sim_time': True}
     command = started.replay()
     assert str(bag) in command
-    assert '--clock' in command
+    assert command[command.index('--clock') + 1] == '100'
     assert command[command.index('--rate') + 1] == '2.0'
     assert '--loop' not in command
 
-    def reached(label):
-        message = TransitionEvent()
-        message.goal_state.label = label
-        return started.handler().matches(StateTransition(action=started.node(), msg=message))
 
-    assert reached('active')
-    assert not reached('inactive')
+def test_replay_waits_until_the_node_subscribes_to_images(launch, bag, monkeypatch):
+    """A transition event would do, were it not lost where the node is active before launch has discovered it."""
+    from launch.actions import OpaqueCoroutine
+
+    started = launch(bag=str(bag))
+    node, subscribed, events = started.node(), [], []
+    graph = SimpleNamespace(get_subscriber_names_and_types_by_node=lambda *_: list(subscribed))
+    monkeypatch.setattr(started.module, 'get_ros_node', lambda context: graph)
+    monkeypatch.setattr(started.module, 'LOOK_AGAIN_S', 0.001)
+
+    async def emit(event):
+        events.append(event)
+
+    async def run():
+        waiting = asyncio.ensure_future(started.module.wait_until_active(started.context, node))
+        await asyncio.sleep(0.02)
+        assert not events
+        subscribed.append(('/image', ['sensor_msgs/msg/Image']))
+        await asyncio.wait_for(waiting, 10)
+
+    monkeypatch.setattr(started.context, 'emit_event', emit)
+    asyncio.run(run())
+    assert started.handler().matches(events[0])
+    assert any(isinstance(action, OpaqueCoroutine) for action in started.actions)
 
 
 def test_bag_loops_and_the_clock_can_be_refused(launch, bag):
@@ -158,7 +175,15 @@ def test_ros_1_bag_is_replayed_by_our_own_command(launch, tmp_path):
     path.touch()
     command = launch(bag=str(path)).replay()
     assert Path(command[0]).name == 'bag_replay'
-    assert command[1:] == [str(path), '--clock', '--rate', '1.0']
+    assert command[1:3] == [str(path), '--wait-for']
+
+
+def test_bag_replay_waits_for_the_full_name_of_camera_info(launch, tmp_path):
+    path = tmp_path / 'old.bag'
+    path.touch()
+    for namespace, image, wanted in (('front', 'image_raw', '/front/camera_info'), ('', '/a/image', '/a/camera_info')):
+        command = launch(bag=str(path), namespace=namespace, image=image).replay()
+        assert command[command.index('--wait-for') + 1] == wanted
 
 
 def test_end_of_the_bag_stops_nothing_unless_asked(launch, bag):
