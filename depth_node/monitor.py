@@ -92,17 +92,12 @@ class Monitor:
         self.report = report
         self.clock = clock
         self._lock = threading.Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._received = self._published = 0
-            self._dropped: Counter[str] = Counter()
-            self._receipts: deque[float] = deque(maxlen=WINDOW)
-            self._publications: deque[float] = deque(maxlen=WINDOW)
-            self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
-            self._last_error = ''
+        self._received = self._published = 0
+        self._dropped: Counter[str] = Counter()
+        self._receipts: deque[float] = deque(maxlen=WINDOW)
+        self._publications: deque[float] = deque(maxlen=WINDOW)
+        self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._last_error = ''
 
     def receive(self, age_s: float) -> None:
         """Count an image that arrived this long [s] after its stamp."""
@@ -145,20 +140,23 @@ class Monitor:
     def snapshot(self) -> Snapshot:
         """Return the counts since the start and the rates and times of the latest frames."""
         now = self.clock()
-        with self._lock:
-            return Snapshot(
-                received=self._received,
-                published=self._published,
-                dropped=dict(self._dropped),
-                received_hz=rate_hz(self._receipts, now),
-                published_hz=rate_hz(self._publications, now),
-                stages={name: Spread.of(values) for name, values in self._stages.items()},
-                silence_s=now - self._receipts[-1] if self._receipts else None,
-                last_error=self._last_error,
-            )
+        with self._lock:  # held for the copies alone: the frame at work must not wait for the percentiles
+            received, published, dropped = self._received, self._published, dict(self._dropped)
+            receipts, publications, last_error = list(self._receipts), list(self._publications), self._last_error
+            stages = {name: list(values) for name, values in self._stages.items()}
+        return Snapshot(
+            received=received,
+            published=published,
+            dropped=dropped,
+            received_hz=rate_hz(receipts, now),
+            published_hz=rate_hz(publications, now),
+            stages={name: Spread.of(values) for name, values in stages.items()},
+            silence_s=now - receipts[-1] if receipts else None,
+            last_error=last_error,
+        )
 
 
-def rate_hz(times: deque[float], now: float) -> float:
+def rate_hz(times: list[float], now: float) -> float:
     """Return how often per second something happened over the last seconds, from the times [s] when it did."""
     recent = [t for t in times if now - t <= RATE_WINDOW_S]
     if len(recent) < 2 or recent[-1] == recent[0]:

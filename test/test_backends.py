@@ -104,6 +104,16 @@ def hide(monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
 
 
+def test_auto_goes_on_where_cuda_is_there_but_fails(model, monkeypatch):
+    pytest.importorskip('openvino')
+    if torch.cuda.is_available():
+        pytest.skip('it would work')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    choice = backends.choose(model, SIZE)
+    assert choice.backend.description.startswith('OpenVINO')
+    assert 'PyTorch cannot use cuda' in choice.reason
+
+
 def test_cuda_without_a_device_is_refused(model, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(BackendError, match='expected a CUDA device, got none'):

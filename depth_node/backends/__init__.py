@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .choose import Choice, choose
 from .protocol import Backend
+from .selection import Choice, choose
 
 __all__ = ['Backend', 'Choice', 'choose']

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import nn
 
@@ -21,7 +23,11 @@ class TorchBackend:
         if threads and device == 'cpu':
             torch.set_num_threads(threads)
         self.device = torch.device(device)
-        self.model = Uint8Input(model).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        try:
+            copy = Uint8Input(deepcopy(model))  # the caller's stays where it is
+            self.model = copy.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+            raise BackendError(f'PyTorch cannot use {self.device}: {error}') from error
         self.description = f'PyTorch {torch.__version__} on {_device_name(device)}'
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,6 @@ from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
 from .protocol import Backend
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +28,21 @@ def choose(model: nn.Module, size: Size, device: str = 'auto', backend: str = 'a
     device is auto, cpu or cuda; backend is auto, torch, openvino or onnxruntime. Raises BackendError where the one
     that was named is not installed or does not run; auto then takes the next.
     """
-    if backend != 'auto':
-        return Choice(_working(model, size, device, backend, threads), 'as asked')
-    if device == 'cuda' or (device == 'auto' and torch.cuda.is_available()):
-        return Choice(_working(model, size, 'cuda', 'torch', threads), 'there is a CUDA device')
-    try:
-        return Choice(_working(model, size, 'cpu', 'openvino', threads), 'the fastest on a CPU')
-    except BackendError as error:
-        log.info('%s', error)
-        return Choice(_working(model, size, 'cpu', 'torch', threads), f'openvino does not run: {error}')
+    refused: list[str] = []
+    for place, library in candidates(device) if backend == 'auto' else [(device, backend)]:
+        try:
+            made = _working(model, size, place, library, threads)
+        except BackendError as error:
+            refused.append(str(error))
+        else:
+            return Choice(made, '; '.join(['the fastest that works' if backend == 'auto' else 'as asked', *refused]))
+    raise BackendError('; '.join(refused))
+
+
+def candidates(device: str) -> list[tuple[str, str]]:
+    """Return the device and library of the backends that auto may take, the fastest first."""
+    cuda = [('cuda', 'torch')] if device == 'cuda' or (device == 'auto' and torch.cuda.is_available()) else []
+    return cuda if device == 'cuda' else [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
 
 
 def _working(model: nn.Module, size: Size, device: str, backend: str, threads: int) -> Backend:
