@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from depth_node.checkpoint import save_checkpoint
-from depth_node.demo.birds_eye import View, birds_eye
+from depth_node.demo.birds_eye import View, between, birds_eye
 from depth_node.demo.canvas import BACKGROUND, LIDAR, blank, color_bar, fitted, stacked, table, text_size, titled, write
 from depth_node.demo.commands import DemoError, Service, run
 from depth_node.demo.drives import choose_frames, demo_frame, longest_run
@@ -119,6 +119,12 @@ def test_from_above_the_road_has_no_holes_and_lidar_lies_on_it():
     middle = picture[190:260, 140:149]  # 8 to 14 m ahead, to the left of the point
     assert (np.abs(middle.astype(int) - GROUND).max(2) < 50).all()  # the rings are half transparent
     assert picture[240, 150].tolist() == list(LIDAR)
+
+
+def test_points_between_are_exact_not_in_steps_of_a_32nd():
+    ramp = np.arange(12.0, dtype=np.float32).reshape(3, 4, 1)
+    rows, columns = np.array([0.0, 0.01, 1.99]), np.array([0.0, 2.5])
+    assert between(ramp, rows, columns)[..., 0] == pytest.approx(np.array([[0, 2.5], [0.04, 2.54], [7.96, 10.46]]))
 
 
 def test_what_is_higher_than_a_car_is_not_drawn_from_above():

@@ -75,9 +75,21 @@ def mesh(view: View, cloud: Array, rgb: Array, camera: Intrinsics) -> tuple[Arra
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
     columns = np.arange(0, level.shape[1], 1 / np.ceil(view.ahead_m * view.px_per_m / camera.fx))
     keep = np.flatnonzero(level[np.ix_(rows.astype(np.intp), columns.astype(np.intp))])
-    u, v = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    points, colors = (cv2.remap(image, u, v, cv2.INTER_LINEAR).reshape(-1, 3) for image in (np.nan_to_num(cloud), rgb))
-    return points[keep], colors[keep]
+    points, colors = (between(image, rows, columns).reshape(-1, 3)[keep] for image in (np.nan_to_num(cloud), rgb))
+    return points, colors.astype(np.uint8)
+
+
+def between(image: Array, rows: Array, columns: Array) -> Array:
+    """Interpolate an image (H, W, C) at rows (h,) and columns (w,), float32 (h, w, C).
+
+    OpenCV's remap, in its version 4, knows 32 steps from pixel to pixel: far away those are metres.
+    """
+    row, column = rows.astype(np.intp), columns.astype(np.intp)
+    low, high = image[row].astype(np.float32), image[row + 1].astype(np.float32)
+    low += (rows - row).astype(np.float32)[:, None, None] * (high - low)
+    left, right = low[:, column], low[:, column + 1]
+    left += (columns - column).astype(np.float32)[:, None] * (right - left)
+    return left
 
 
 def is_level(cloud: Array) -> Array:
