@@ -7,6 +7,7 @@ ros2 launch depth_node mono.launch.py bag:=kitti.mcap rviz:=true
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
@@ -128,15 +129,16 @@ class NodeActive(Event):
 
 
 async def wait_until_active(context: LaunchContext, node: LifecycleNode) -> None:
-    """Emit NodeActive once the node is seen to subscribe to images, so that the replay loses none.
+    """Emit NodeActive once the node is seen to subscribe to images, so that the replay loses none; never if it dies.
 
     A lifecycle event would come sooner, but is lost where the node is active before this process has discovered it.
     """
-    while node.return_code is None:
-        if subscribes_to_images(context, node):
-            await context.emit_event(NodeActive())
-            return
-        await asyncio.sleep(LOOK_AGAIN_S)
+    with suppress(asyncio.CancelledError):  # a cancelled coroutine makes launch end at once and leave processes behind
+        while not subscribes_to_images(context, node):
+            if node.return_code is not None:
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
+        await context.emit_event(NodeActive())
 
 
 def subscribes_to_images(context: LaunchContext, node: LifecycleNode) -> bool:

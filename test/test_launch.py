@@ -138,30 +138,64 @@ def test_bag_is_replayed_with_clock(launch, bag):
     assert '--loop' not in command
 
 
-def test_replay_waits_until_the_node_subscribes_to_images(launch, bag, monkeypatch):
-    """A transition event would do, were it not lost where the node is active before launch has discovered it."""
-    from launch.actions import OpaqueCoroutine
-
-    started = launch(bag=str(bag))
-    node, subscribed, events = started.node(), [], []
+@pytest.fixture
+def waiting(launch, bag, monkeypatch):
+    """Return what was started, the subscriptions that the ROS graph will show, and the events that are emitted."""
+    started, subscribed, events = launch(bag=str(bag)), [], []
     graph = SimpleNamespace(get_subscriber_names_and_types_by_node=lambda *_: list(subscribed))
-    monkeypatch.setattr(started.module, 'get_ros_node', lambda context: graph)
-    monkeypatch.setattr(started.module, 'LOOK_AGAIN_S', 0.001)
 
     async def emit(event):
         events.append(event)
 
+    monkeypatch.setattr(started.context, 'emit_event', emit)
+    monkeypatch.setattr(started.module, 'get_ros_node', lambda context: graph)
+    monkeypatch.setattr(started.module, 'LOOK_AGAIN_S', 0.001)
+    return started, subscribed, events
+
+
+def wait(started) -> 'asyncio.Task':
+    return asyncio.ensure_future(started.module.wait_until_active(started.context, started.node()))
+
+
+def test_replay_waits_until_the_node_subscribes_to_images(waiting):
+    """A transition event would do, were it not lost where the node is active before launch has discovered it."""
+    started, subscribed, events = waiting
+
     async def run():
-        waiting = asyncio.ensure_future(started.module.wait_until_active(started.context, node))
+        task = wait(started)
         await asyncio.sleep(0.02)
         assert not events
         subscribed.append(('/image', ['sensor_msgs/msg/Image']))
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(task, 10)
 
-    monkeypatch.setattr(started.context, 'emit_event', emit)
     asyncio.run(run())
     assert started.handler().matches(events[0])
-    assert any(isinstance(action, OpaqueCoroutine) for action in started.actions)
+
+
+def test_stopping_launch_while_the_replay_waits_leaves_no_node_behind(waiting):
+    """launch takes a cancelled coroutine for its own end, and returns before the node has."""
+    started, _, events = waiting
+
+    async def run():
+        task = wait(started)
+        await asyncio.sleep(0.02)
+        task.cancel()  # what launch does on SIGINT
+        await task
+        assert not task.cancelled()
+
+    asyncio.run(run())
+    assert not events
+
+
+def test_replay_never_starts_where_the_node_has_died(waiting, monkeypatch):
+    started, _, events = waiting
+    monkeypatch.setattr(type(started.node()), 'return_code', 1)
+
+    async def run():
+        await asyncio.wait_for(wait(started), 10)
+
+    asyncio.run(run())
+    assert not events
 
 
 def test_bag_loops_and_the_clock_can_be_refused(launch, bag):
