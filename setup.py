@@ -17,12 +17,14 @@ COMMANDS = {
     'depth_eval': 'depth_node_training.evaluate',
     'depth_bench': 'depth_node_training.bench',
 }
+TESTS = ['pytest', 'pytest-timeout', 'hypothesis']
 EXTRAS = {
     'ros': ['ros-rclpy[fastrtps]', *(f'ros-{name}-msgs' for name in ROS_MESSAGES)],
     'train': ['flatbuffers'],
     'openvino': ['openvino>=2024.4'],
     'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
-    'dev': ['pytest', 'pytest-timeout', 'hypothesis', 'ruff', 'mypy', 'codespell'],
+    'test': TESTS,  # `colcon test` looks here for pytest, and else runs nothing
+    'dev': [*TESTS, 'ruff', 'mypy', 'codespell'],
 }
 
 setup(

@@ -114,6 +114,11 @@ def test_every_command_has_a_main(setup_arguments):
         assert function in {node.name for node in functions}, entry
 
 
+def test_colcon_test_runs_pytest(setup_arguments):
+    """colcon runs pytest where the extra `test` asks for it; elsewhere it finds 0 tests and is content."""
+    assert 'pytest' in setup_arguments['extras_require']['test']
+
+
 def test_scripts_land_in_lib_and_take_the_python_in_use():
     """ros2 run looks in lib/depth_node; colcon would name the Python that it itself runs on, where torch may lack."""
     text = (ROOT / 'setup.cfg').read_text()
