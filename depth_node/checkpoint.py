@@ -6,7 +6,6 @@ Nothing in such a file can execute. Weights are kept in half precision and becom
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from msg_tools.errors import CheckpointError
+from msg_tools.whole_file import write_whole
 
 from .model import ModelConfig, build_model
 
@@ -62,12 +62,9 @@ def save_checkpoint(
     state = {name: tensor.detach().to('cpu', dtype).contiguous() for name, tensor in model.state_dict().items()}
     require_finite(path, state)
     header = {'format': FORMAT, 'model': config.to_dict(), **metadata}
-    part = path.with_name(path.name + '.part')
     try:
-        save_file(state, part, {KEY: json.dumps(header)})
-        os.replace(part, path)
+        write_whole(path, serialize(state, {KEY: json.dumps(header)}))  # save_file would hide it from other users
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
         raise CheckpointError(f'{path}: expected to write a checkpoint, got: {error}; is the disk full?') from error
 
 
@@ -122,8 +119,7 @@ def parse_header(path: Path, header: str | None) -> dict[str, Any]:
 
 def require_state(path: Path, config: ModelConfig, state: Mapping[str, Tensor]) -> None:
     """Raise CheckpointError where the tensors are not those of the network that the config names."""
-    with torch.device('meta'):
-        wanted = {name: tuple(tensor.shape) for name, tensor in build_model(config).state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in build_model(config).state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wanted == found:
         return

@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 
 import pytest
@@ -135,3 +136,9 @@ def test_diverged_weights_are_not_saved_over_good_ones(model, saved):
 def test_unwritable(model, tmp_path):
     with pytest.raises(CheckpointError, match='disk full'):
         save_checkpoint(tmp_path / 'no' / 'folder' / 'net.safetensors', model, CONFIG, {})
+
+
+def test_others_may_read_what_was_saved(saved):
+    """The file mode that safetensors' own save_file gives is for the owner alone."""
+    os.umask(mask := os.umask(0))
+    assert saved.stat().st_mode & 0o777 == 0o666 & ~mask

@@ -122,3 +122,7 @@ def report(result: dict[str, Any], as_json: bool) -> None:
 def numbers(row: dict[str, float]) -> list[str]:
     """Format the metrics of a row of the table."""
     return [f'{row[name]:.3f}' for name in (*NAMES, 'coverage')]
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

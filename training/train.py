@@ -154,3 +154,7 @@ def main(argv: list[str] | None = None) -> int:
                 f'{name} {value:.3f}' for name, value in best['val']['mean'].items()))
 
     return cli.run(NAME, body)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
