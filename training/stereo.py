@@ -44,7 +44,7 @@ def stereo_depth(left: Array, right: Array, focal_px: float, baseline_m: float) 
 
 def match(left: Array, right: Array, disparities: int) -> Array:
     """Return the left image's disparity float32 (H, W) [px] by semi-global matching; negative where there is none."""
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM_create(  # type: ignore[attr-defined]  # the name that OpenCV 4.6 has too
         0, disparities, BLOCK, P1=8 * 3 * BLOCK**2, P2=32 * 3 * BLOCK**2, disp12MaxDiff=1, uniquenessRatio=10,
         speckleWindowSize=100, speckleRange=2, mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
     )
