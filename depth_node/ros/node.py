@@ -9,7 +9,6 @@ from typing import Any
 
 from msg_tools.camera import Array, Size
 from msg_tools.errors import DepthNodeError
-from msg_tools.image import to_rgb
 
 from ..cameras import Cameras, View
 from ..config import NodeConfig
@@ -17,6 +16,7 @@ from ..estimator import DepthEstimator, DepthResult, Limits
 from ..frames import Pair, Worker, stamp_ns
 from ..monitor import IDLE, SUPERSEDED, Monitor, Snapshot
 from .diagnostics import Diagnostics, Facts
+from .images import to_rgb
 from .inputs import Inputs
 from .lifecycle import TellingNode, transition
 from .outputs import Outputs, Scene

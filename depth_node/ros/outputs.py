@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from msg_tools.camera import Array, Intrinsics, Size
+from msg_tools.camera import Array, Intrinsics, Size, cloud_of
 from msg_tools.camera_info import fill_camera_info
 from msg_tools.cloud import cloud_buffer, fill_cloud
 from msg_tools.colors import depth_colors
@@ -140,11 +140,11 @@ class CloudFiller:
             return False
         stride = scene.config.cloud_stride
         rays = self.rays(scene.camera, stride)
-        z = in_range(scene.result.depth_m[::stride, ::stride], scene.config.cloud_max_range_m)[..., None]
+        z = in_range(scene.result.depth_m[::stride, ::stride], scene.config.cloud_max_range_m)
         if scene.config.cloud_colored:
-            fill_cloud(msg, rays * z, scene.rgb[::stride, ::stride])
+            fill_cloud(msg, cloud_of(z, rays), scene.rgb[::stride, ::stride])
         else:
-            np.multiply(rays, z, out=cloud_buffer(msg, *rays.shape[:2]))
+            cloud_of(z, rays, out=cloud_buffer(msg, *z.shape))
         return True
 
     def rays(self, camera: Intrinsics, stride: int) -> Array:
