@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msg_tools import cli
 
-from .ros.arguments import require_ros, split_ros_args
+from .ros.arguments import require_network, require_ros, split_ros_args
 
 NAME = 'depth_node'
 EXAMPLE = (f'{NAME} --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info '
@@ -25,8 +25,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(ros_args: Sequence[str]) -> None:
-    """Run the node; raises DepthNodeError without rclpy, ConfigError for wrong parameters or ROS arguments."""
+    """Run the node; raises DepthNodeError without rclpy or torch, ConfigError for wrong parameters or ROS arguments."""
     require_ros()
+    require_network()
     from .ros.node import DepthNode
     from .ros.spin import ros_context, spin
 

@@ -1,6 +1,8 @@
 """The command depth_node as users start it: a process of its own, another network process before and behind it."""
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -156,3 +158,27 @@ def test_without_rclpy_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(arguments, 'find_spec', lambda _: None)
     assert main([]) == 1
     assert 'depth_node[ros]' in capsys.readouterr().err
+
+
+def test_without_torch_the_command_names_the_python_that_lacks_it(monkeypatch, capsys):
+    """The system's Python runs the node where colcon was run by it and no virtual environment is active."""
+    from depth_node.node import main
+    from depth_node.ros import arguments
+
+    monkeypatch.setattr(arguments, 'find_spec', lambda name: None if name == 'torch' else object())
+    assert main([]) == 1
+    error = capsys.readouterr().err
+    assert f'in {sys.executable}, got no torch; activate' in error
+
+
+def test_a_second_interrupt_does_not_cut_the_exit_short(ros_domain):
+    """launch's SIGINT comes on top of the terminal's, when rclpy is shut down already."""
+    script = ('import os, signal, sys; from depth_node.ros.spin import ros_context\n'
+              'def main():\n'
+              '    with ros_context([]) as stop:\n'
+              '        os.kill(os.getpid(), signal.SIGINT)\n'
+              '    os.kill(os.getpid(), signal.SIGINT)\n'
+              '    return 0 if stop.is_set() else 3\n'
+              'sys.exit(main())')
+    run = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, '')

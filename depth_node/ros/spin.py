@@ -32,7 +32,13 @@ def ros_context(args: Sequence[str] | None = None, large_messages: bool = True) 
     holds a lock that the signal handler, in the same thread, wants too. Raises DepthNodeError for wrong ROS arguments.
     """
     stop = Event()
-    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in SIGNALS}
+    came: list[int] = []
+
+    def on_signal(number: int, _: Any) -> None:
+        came.append(number)
+        stop.set()
+
+    handlers = {number: signal.signal(number, on_signal) for number in SIGNALS}
     if large_messages:
         use_large_message_profile()
     try:
@@ -40,8 +46,8 @@ def ros_context(args: Sequence[str] | None = None, large_messages: bool = True) 
         yield stop
     finally:
         rclpy.try_shutdown()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, handler in handlers.items():  # a second Ctrl-C must not cut short the exit that the first began
+            signal.signal(number, signal.SIG_IGN if came else handler)
 
 
 def start(args: Sequence[str] | None) -> None:
