@@ -242,6 +242,16 @@ def test_frozen_blocks_keep_their_weights():
     assert all(name.startswith(('encoder.stem', 'encoder.blocks.0.', 'encoder.blocks.1.')) for name in frozen)
 
 
+def test_without_flatbuffers_the_message_says_what_to_install(monkeypatch):
+    import sys
+
+    from depth_node_training.train import start_model
+
+    monkeypatch.setitem(sys.modules, 'depth_node_training.pretrained', None)
+    with pytest.raises(ConfigError, match='pip install'):
+        start_model(TrainConfig(height=32, width=64, encoder='weights.tflite'))
+
+
 def test_learning_rate_rises_and_falls():
     assert [one_cycle(part, 0.5) for part in (0.0, 0.5, 0.75, 1.0)] == pytest.approx([0.1, 1.0, 0.5, 0.0])
 

@@ -1,14 +1,16 @@
 """The TFLite reader on a model that the test builds, and on the real weights where they lie."""
 
-import flatbuffers
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from depth_node.model import Encoder
-from depth_node_training.pretrained import load_imagenet, read_filters
 from msg_tools.errors import CheckpointError
+
+flatbuffers = pytest.importorskip('flatbuffers', reason="needs pip install 'depth_node[train]'")
+
+from depth_node_training.pretrained import load_imagenet, read_filters  # noqa: E402 (imports flatbuffers)
 
 
 def vector(builder, offsets):

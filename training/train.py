@@ -24,7 +24,6 @@ from msg_tools.errors import ConfigError, DepthNodeError
 from .batches import Batch, ahead, batches, load_frames
 from .config import TrainConfig, load_config, to_dict
 from .losses import LOSSES, beyond_range, gradient, laplace_scale
-from .pretrained import load_imagenet
 from .validate import ValFrame, load_val, validate
 
 NAME = 'depth_train'
@@ -82,12 +81,22 @@ def start_model(config: TrainConfig) -> nn.Module:
     if config.start:
         model.load_state_dict(load_checkpoint(config.start).state)
     elif config.encoder:
-        load_imagenet(model.get_submodule('encoder'), config.encoder)
+        fill_encoder(model.get_submodule('encoder'), config.encoder)
     if config.frozen_blocks:
         names = ['stem', *(f'blocks.{i}' for i in range(config.frozen_blocks))]
         for name in names:
             model.get_submodule(f'encoder.{name}').requires_grad_(False)
     return nn.Module.to(model, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
+
+
+def fill_encoder(encoder: nn.Module, path: str) -> None:
+    """Fill the encoder with the ImageNet weights of a .tflite file; raises ConfigError where flatbuffers is missing."""
+    try:
+        from .pretrained import load_imagenet
+    except ImportError as error:
+        raise ConfigError("encoder: expected the package flatbuffers, got none; pip install 'depth_node[train]', "
+                          'or start= from a checkpoint instead') from error
+    load_imagenet(encoder, path)
 
 
 def one_cycle(part: float, warmup: float) -> float:
