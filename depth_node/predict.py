@@ -15,7 +15,7 @@ from msg_tools.calibration_file import CameraFile, read_calibration
 from msg_tools.camera import Array, Intrinsics, Size, cloud_of
 from msg_tools.camera_info import Rectifier
 from msg_tools.colors import depth_colors
-from msg_tools.depth_png import write_depth_png
+from msg_tools.depth_png import beyond_as_largest, write_depth_png
 from msg_tools.errors import ConfigError, DepthNodeError, ImageError
 from msg_tools.ply import write_ply
 
@@ -59,7 +59,7 @@ def write(
 ) -> None:
     """Write one depth map, and its preview and cloud where they were asked for."""
     if args.format == 'png':
-        write_depth_png(out / f'{name}.png', result.depth_m)
+        write_depth_png(out / f'{name}.png', beyond_as_largest(result.depth_m))
     else:
         np.save(out / f'{name}.npy', result.depth_m)
     if args.color:
@@ -144,14 +144,14 @@ def _arguments() -> argparse.ArgumentParser:
         f'{NAME} street.png --out depth --fx 721.5 --color',
     )
     parser.add_argument('input', nargs='+', metavar='INPUT', help='image, folder or video')
-    parser.add_argument('--out', required=True, metavar='DIR', help='for NAME.png (uint16, metres x 256) or NAME.npy')
+    parser.add_argument('--out', required=True, metavar='DIR', help='for NAME.png (uint16, metres x 256) or .npy')
     camera = parser.add_argument_group('camera (pixels of the input image)')
     camera.add_argument('--calib', metavar='FILE', help='KITTI calibration text, or a camera_info YAML')
     camera.add_argument('--camera', type=int, default=2, help='which camera of a KITTI file (default 2, colour left)')
     camera.add_argument('--rectified', action='store_true', help='the images are rectified already')
     for name in ('fx', 'fy', 'cx', 'cy'):
         camera.add_argument(f'--{name}', type=float, metavar='PX')
-    parser.add_argument('--format', choices=('png', 'npy'), default='png', help='npy: float32 metres, +Inf for the sky')
+    parser.add_argument('--format', choices=('png', 'npy'), default='png', help='sky: 65535 in a png, +Inf in a npy')
     parser.add_argument('--cloud', action='store_true', help='also NAME.ply, a coloured point cloud')
     parser.add_argument('--color', action='store_true', help='also NAME_color.jpg, a preview')
     parser.add_argument('--checkpoint', metavar='FILE', help='another network than the one that ships')

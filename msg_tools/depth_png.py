@@ -70,6 +70,14 @@ def depth_to_steps(depth_m: Array) -> Array:
         return np.where((steps > 0) & (steps <= 65535), steps, 0).astype(np.uint16)
 
 
+def beyond_as_largest(depth_m: Array) -> Array:
+    """Return predicted depth (H, W) [m] with +Inf, nothing within range, as the largest that a depth PNG holds.
+
+    Whoever evaluates the PNG then takes it for far; as 0 it would count as no estimate, or as very near.
+    """
+    return np.where(depth_m == np.inf, np.float32(MAX_DEPTH_M), depth_m)
+
+
 def encode_depth_steps(steps: Array) -> bytes:
     """Encode uint16 (H, W) steps of 1/256 m as the bytes of a depth PNG. Raises DepthPngError for another array."""
     if steps.dtype != np.uint16 or steps.ndim != 2 or not steps.size:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from msg_tools.depth_png import (
     MAX_DEPTH_M,
+    beyond_as_largest,
     depth_to_steps,
     encode_depth_png,
     encode_depth_steps,
@@ -50,6 +51,11 @@ def test_too_far_becomes_none_and_does_not_wrap():
 
 def test_nan_and_inf_become_none():
     assert depth_to_steps(np.array([np.nan, np.inf, -np.inf], np.float32)).tolist() == [0, 0, 0]
+
+
+def test_a_prediction_of_nothing_within_range_is_the_largest_value():
+    steps = depth_to_steps(beyond_as_largest(np.array([np.inf, 7.0, np.nan], np.float32)))
+    assert steps.tolist() == [65535, 7 * 256, 0]
 
 
 @given(arrays.arrays(np.uint16, st.tuples(st.integers(1, 9), st.integers(1, 9))))

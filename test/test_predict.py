@@ -10,7 +10,7 @@ import pytest
 from depth_node import predict
 from depth_node.estimator import DepthEstimator
 from depth_node.model import ModelConfig
-from msg_tools.depth_png import read_depth_png
+from msg_tools.depth_png import MAX_DEPTH_M, read_depth_png
 
 
 class TenMetres:
@@ -42,12 +42,12 @@ def run(*arguments):
     return predict.main([str(argument) for argument in arguments])
 
 
-def test_an_image_becomes_a_kitti_png_where_the_sky_is_none(tmp_path, image):
+def test_an_image_becomes_a_kitti_png_where_the_sky_is_the_farthest(tmp_path, image):
     assert run(image, '--out', tmp_path / 'out', '--fx', 100) == 0
     depth_m = read_depth_png(tmp_path / 'out/street.png')
     assert depth_m.shape == (32, 64)
     assert depth_m[16, 40] == pytest.approx(10.0, abs=1 / 256)
-    assert depth_m[16, 0] == 0.0
+    assert depth_m[16, 0] == MAX_DEPTH_M  # as 0 it would be no estimate
 
 
 def test_npy_keeps_infinity_and_metres_follow_the_focal_length(tmp_path, image):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from msg_tools.camera import cloud_of
-from msg_tools.depth_png import write_depth_png
+from msg_tools.depth_png import beyond_as_largest, write_depth_png
 from msg_tools.kitti import KittiDrive
 from msg_tools.synthetic import drive_folder, is_written
 from msg_tools.synthetic_studio import DriveSettings
@@ -125,7 +125,7 @@ def write_predictions(recording: Path, frames: dict[int, int], out: Path) -> lis
     for recorded in recorded_frames(recording):
         if recorded.stamp_ns in frames:
             done.append(frames[recorded.stamp_ns])
-            write_depth_png(out / 'pred' / f'{done[-1]:010d}.png', recorded.depth_m)
+            write_depth_png(out / 'pred' / f'{done[-1]:010d}.png', beyond_as_largest(recorded.depth_m))
     return done
 
 
