@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ..frames import RECENT_INFOS, Pair, Pairing
 from .parameters import Parameters
 
+IMAGE_QUEUE = 4  # images are only stored on arrival; were it 1, one that DDS replaced after a hiccup would go uncounted
 CHECK_PERIOD_S = 0.5  # how soon another publisher's QoS is followed
 
 
@@ -31,7 +32,7 @@ class Inputs:
         self.node, self.parameters, self.on_image, self.on_pair = node, parameters, on_image, on_pair
         self.pairing = Pairing(on_drop)
         kind, topic = image_source(node, parameters.config.image_transport)
-        self.image = FollowingSubscription(node, kind, topic, 1, self._on_image)
+        self.image = FollowingSubscription(node, kind, topic, IMAGE_QUEUE, self._on_image)
         self.info = FollowingSubscription(node, CameraInfo, 'camera_info', RECENT_INFOS, self._on_info)
         self.timer = node.create_timer(CHECK_PERIOD_S, self._follow, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._follow()
