@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
+from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -25,8 +26,6 @@ from launch_ros.descriptions import ParameterValue
 from launch_ros.ros_adapters import get_ros_node
 from launch_ros.substitutions import ExecutableInPackage
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
-
-from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory('depth_node'))
 KITTI_IMAGE = '/kitti/camera_color_left/image_raw'  # as kitti_to_bag and kitti2bag name it
