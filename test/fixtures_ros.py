@@ -1,6 +1,7 @@
 """Fixtures for tests over real DDS: a domain of their own, and commands of ours as processes."""
 
 import fcntl
+import gc
 import os
 import random
 import re
@@ -38,6 +39,7 @@ def ros_node(ros_domain: dict[str, str]) -> Iterator[Any]:
     """Return a node in the test's own process."""
     import rclpy
 
+    gc.collect()  # lifecycle nodes of earlier tests, though destroyed, are seen in the domain until Python forgets them
     rclpy.init()
     node = rclpy.create_node('test')
     yield node
