@@ -75,7 +75,7 @@ def chosen_cameras(drive: KittiDrive, cameras: Iterable[int] | None) -> list[int
 def plan_cameras(plan: Plan, drive: KittiDrive, cameras: list[int], frames: Frames, compressed: bool) -> None:
     """Plan camera_info and image of every frame of some cameras."""
     for n in cameras:
-        topic = f'/kitti/{messages.CAMERA_FRAMES[n]}'
+        topic = messages.CAMERA_TOPICS[n]
         stamps_ns = stamps_of(plan, drive, drive.camera(n).folder)
         there = within(drive.frames(n), frames)
         plan.add(stamps_ns, there, f'{topic}/camera_info', partial(info_of, drive, n))
@@ -89,7 +89,7 @@ def plan_scans(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     """Plan the cloud of every scan, at the moment when the laser faced forward."""
     if scans := within(drive.scans(), frames):
         stamps_ns = stamps_of(plan, drive, SCANS)
-        plan.add(stamps_ns, scans, '/kitti/velo/pointcloud', partial(cloud_of, drive))
+        plan.add(stamps_ns, scans, messages.CLOUD_TOPIC, partial(cloud_of, drive))
     else:
         plan.warnings.append(f'{drive.path}: no Velodyne scans in these frames')
 

@@ -24,6 +24,8 @@ from .ros_messages import header, message, quaternion, transform, vector
 from .rotation import inverse
 
 CAMERA_FRAMES = {0: 'camera_gray_left', 1: 'camera_gray_right', 2: 'camera_color_left', 3: 'camera_color_right'}
+CAMERA_TOPICS = {number: f'/kitti/{frame}' for number, frame in CAMERA_FRAMES.items()}  # before /image_raw
+CLOUD_TOPIC = '/kitti/velo/pointcloud'
 LEFT_OF = {0: 0, 1: 0, 2: 2, 3: 2}
 GRAY = (0, 1)
 WORLD, BASE, IMU, VELODYNE = 'world', 'base_link', 'imu_link', 'velo_link'

@@ -19,18 +19,12 @@ from .camera_info import CameraModel, Rectifier, intrinsics, is_calibrated, look
 from .cloud import cloud_to_xyz
 from .errors import BagError, CalibrationError
 from .image import to_rgb
+from .kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
 from .tf import TfTree
 from .time_pairs import Stamped, pair_by_time
 from .velodyne_depth import ScanProjector
 from .velodyne_sources import Frame, Task, check_size
 
-CAMERA_TOPICS = {
-    0: '/kitti/camera_gray_left',
-    1: '/kitti/camera_gray_right',
-    2: '/kitti/camera_color_left',
-    3: '/kitti/camera_color_right',
-}
-CLOUD_TOPIC = '/kitti/velo/pointcloud'
 CLOUD_TYPE, INFO_TYPE = 'sensor_msgs/msg/PointCloud2', 'sensor_msgs/msg/CameraInfo'
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 DEFAULT_PERIOD_NS = 100_000_000

@@ -12,7 +12,8 @@ import numpy as np
 
 from . import cli
 from .errors import DepthNodeError
-from .velodyne_bag import CAMERA_TOPICS, CLOUD_TOPIC, BagSource
+from .kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
+from .velodyne_bag import BagSource
 from .velodyne_depth import MODES
 from .velodyne_run import IMAGE_CHOICES, Output, Row, mark_partial, run, write_manifest
 from .velodyne_sources import FolderSource

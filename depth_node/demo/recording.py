@@ -13,11 +13,13 @@ from msg_tools.bag import BagReader
 from msg_tools.camera import Array
 from msg_tools.cloud import cloud_to_xyz
 from msg_tools.image import image_to_depth_m
+from msg_tools.kitti_messages import CAMERA_TOPICS
 
 from ..frames import stamp_ns
+from .drives import CAMERA
 
 DEPTH, CLOUD, INFO_OUT, DIAGNOSTICS = '/depth/image_rect', '/points', '/depth/camera_info', '/diagnostics'
-IMAGE_IN, INFO_IN = '/kitti/camera_color_left/image_raw', '/kitti/camera_color_left/camera_info'
+IMAGE_IN, INFO_IN = (f'{CAMERA_TOPICS[CAMERA]}/{name}' for name in ('image_raw', 'camera_info'))
 DROPPED = 'dropped: '  # the beginning of the keys in /diagnostics that count by reason
 TOPICS = (DEPTH, INFO_OUT, CLOUD, DIAGNOSTICS, INFO_IN)
 
