@@ -36,7 +36,7 @@ def sky_mask(rgb: Array) -> Array:
     return np.isin(parts, np.unique(parts[:TOP])) & (cv2.erode(opened, kernel) > 0)
 
 
-def sky_points(frame: Frame, guard: Points, weight: float = 1.0) -> Points:
+def sky_points(frame: Frame, guard: Points) -> Points:
     """Label a frame's sky as +Inf where the guard (a dense map's points) has no pixel nearer than GUARD_M around it."""
     height, width = frame.rgb.shape[:2]
     scale = (width / frame.camera.size.width, height / frame.camera.size.height)
@@ -44,4 +44,4 @@ def sky_points(frame: Frame, guard: Points, weight: float = 1.0) -> Points:
     near = np.zeros((height, width), np.uint8)
     near[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)] = guard.depth_m < GUARD_M
     sky = sky_mask(frame.rgb) & (cv2.dilate(near, np.ones((9, 9), np.uint8)) == 0)
-    return map_points(np.where(sky, np.float32(np.inf), 0), frame.camera, weight)
+    return map_points(np.where(sky, np.float32(np.inf), 0), frame.camera, 'sky', stride=2)

@@ -1,41 +1,45 @@
-"""Images without LiDAR: a folder with index.csv (file, drive, fx, fy, cx, cy, pair) whose labels are maps elsewhere."""
+"""Images listed in a CSV: FOLDER/index.csv, a row an image, for a camera of your own as for anything else.
+
+Columns: `file`, `fx`, `fy`, `cx`, `cy` [px] must be there. `split`, `drive`, `depth` (a map PNG uint16 = m x 256 or
+NPY float m, sparse or dense; 0: none), `truth` (its kind: lidar, annotated, exact, dense; default lidar), `pair` (the
+right image of a rectified stereo pair) and `baseline` [m] may be.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from msg_tools.camera import Intrinsics, Size
 
-from .frame import DatasetError, Frame, Points, beyond, kept_small, map_points, read_rgb
+from .frame import DatasetError, Frame, Item, Points, read_rgb
+from .kitti import read_index
+
+BASELINES_M = {'image_02': 0.5327, 'grey': 0.5372}  # KITTI's colour and grey cameras, where the index gives none
 
 
-def image_frame(root: Path, row: Mapping[str, str], focal_px: float) -> Frame:
-    """Read a row of the index as a Frame without labels."""
+def image_items(root: Path, split: str = '') -> list[Item]:
+    """List the images of a folder's index."""
+    return [image_item(root, row) for row in read_index(root) if split in ('', row.get('split', ''))]
+
+
+def image_item(root: Path, row: Mapping[str, str]) -> Item:
+    """Return what a row of the index names."""
+    name = str(Path(row['file']).with_suffix(''))
+    baseline_m = float(row.get('baseline') or BASELINES_M.get(row.get('camera', ''), 0.0))
+    paired = bool(row.get('pair')) and baseline_m > 0
+    return Item(root.name, row.get('drive') or root.name, name, partial(image_frame, root, row),
+                partial(read_rgb, root / row['pair']) if paired else None, baseline_m if paired else 0.0)
+
+
+def image_frame(root: Path, row: Mapping[str, str]) -> Frame:
+    """Read a row of the index as a Frame."""
     rgb = read_rgb(root / row['file'])
-    fx, fy, cx, cy = (float(row[name]) for name in ('fx', 'fy', 'cx', 'cy'))
-    camera = Intrinsics(fx, fy, cx, cy, Size(*rgb.shape[:2]))
-    return Frame(row['drive'], Path(row['file']).stem, kept_small(rgb, camera, focal_px), camera)
-
-
-def folder_labels(folder: Path, frame: Frame, weight: float, far_m: float, stride: int = 1) -> list[Points]:
-    """Return the labels of a frame out of a folder of maps NAME.npy [m] over the frame's view; none where none is.
-
-    Depths from far_m on become +Inf, nothing within range; 0 and NaN are no label.
-    """
-    path = folder / f'{frame.name}.npy'
-    if not path.exists():
-        return []
     try:
-        depth_m = np.load(path, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f'{path}: expected a depth map (H, W) [m], got: {error}') from error
-    if depth_m.ndim != 2:
-        raise DatasetError(f'{path}: expected a depth map (H, W) [m], got an array of shape {depth_m.shape}')
-    known = depth_m[depth_m > 0]
-    if known.size and not 0.5 < np.median(known) < 500:
-        raise DatasetError(f'{path}: expected metres, got a median depth of {np.median(known):g}; is it another unit?')
-    points = map_points(depth_m, frame.camera, weight, stride)
-    return [Points(points.uv, beyond(points.depth_m, far_m), weight)]
+        fx, fy, cx, cy = (float(row[name]) for name in ('fx', 'fy', 'cx', 'cy'))
+    except (KeyError, ValueError) as error:
+        raise DatasetError(f'{root / "index.csv"}: {row["file"]}: expected fx, fy, cx, cy [px], got {error}') from error
+    labels: tuple[Points, ...] = ()
+    return Frame(row.get('drive') or root.name, str(Path(row['file']).with_suffix('')), rgb,
+                 Intrinsics(fx, fy, cx, cy, Size(*rgb.shape[:2])), labels)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from msg_tools.camera import MIN_DEPTH_M, Array, Intrinsics, Size, depth_map, project, transform
+from msg_tools.camera import MIN_DEPTH_M, Array, Intrinsics, Size, project, transform
 from msg_tools.depth_png import read_depth_png
 
-from .frame import DatasetError, Frame, Points, kept_small, map_points, read_rgb, without_edges
+from .frame import DatasetError, Frame, Item, Points, check_size, map_points, read_rgb, without_edges
 
-DENSE_WEIGHT = 0.5  # filled holes beside measured points
+BASELINE_M = 0.5327  # of KITTI's colour cameras
 
 
 def read_index(root: Path) -> list[dict[str, str]]:
@@ -30,44 +31,44 @@ def read_index(root: Path) -> list[dict[str, str]]:
         raise DatasetError(f'{root}: expected a folder with index.csv, got: {error.strerror}') from error
 
 
-def kitti_frame(root: Path, row: Mapping[str, str], focal_px: float) -> Frame:
+def kitti_items(root: Path, split: str = '') -> list[Item]:
+    """List the frames of a folder; those whose right image is there too know of it."""
+    return [kitti_item(root, row) for row in read_index(root) if split in ('', row['split'])]
+
+
+def kitti_item(root: Path, row: Mapping[str, str]) -> Item:
+    """Return what a row of the index names."""
+    drive, frame, camera = row['drive'], row['frame'], row['camera']
+    right = root / drive / 'image_03' / f'{frame}.jpg'
+    paired = camera == 'image_02' and right.exists()
+    return Item(root.name, drive, f'{drive}/{camera}/{frame}', partial(kitti_frame, root, row),
+                partial(read_rgb, right) if paired else None, BASELINE_M if paired else 0.0)
+
+
+def kitti_frame(root: Path, row: Mapping[str, str]) -> Frame:
     """Read a row of the index as a Frame whose labels are the points of its truth."""
-    drive, frame, camera = row['drive'], row['frame'], row['camera']
-    rgb = read_rgb(root / drive / camera / f'{frame}.jpg')
-    P, T = read_calibration(root / drive / 'calib' / f'{frame}_{camera}.txt')
-    intrinsics = Intrinsics.from_matrix(P, Size(*rgb.shape[:2]))
-    truth = row['truth']
-    if truth == 'lidar':
-        labels = [scan_points(transform(T, read_points(root / drive / 'velodyne', frame, camera)), P, intrinsics.size)]
-    elif truth in ('annotated', 'dense'):
-        depth_m = read_depth_png(root / drive / f'depth_{truth}_{camera[-2:]}' / f'{frame}.png')
-        labels = [map_points(depth_m, intrinsics)]
-        if truth == 'dense':
-            labels = [map_points(without_edges(depth_m), intrinsics, DENSE_WEIGHT, stride=2)]
-    else:
-        labels = []
-    return Frame(drive, f'{drive}/{camera}/{frame}', kept_small(rgb, intrinsics, focal_px), intrinsics, labels)
-
-
-def kitti_truth(root: Path, row: Mapping[str, str]) -> tuple[Array, Intrinsics, Array]:
-    """Read a row of the index whole, for evaluation: rgb (H, W, 3), camera, and its measured depth (H, W) [m]."""
-    drive, frame, camera = row['drive'], row['frame'], row['camera']
+    drive, frame, camera, truth = row['drive'], row['frame'], row['camera'], row['truth']
     rgb = read_rgb(root / drive / camera / f'{frame}.jpg')
     size = Size(*rgb.shape[:2])
     P, T = read_calibration(root / drive / 'calib' / f'{frame}_{camera}.txt')
-    if row['truth'] == 'lidar':
-        points_cam = transform(T, read_points(root / drive / 'velodyne', frame, camera))
-        return rgb, Intrinsics.from_matrix(P, size), depth_map(points_cam, P, size)
-    depth_m = read_depth_png(root / drive / f'depth_{row["truth"]}_{camera[-2:]}' / f'{frame}.png')
-    return rgb, Intrinsics.from_matrix(P, size), depth_m
+    intrinsics = Intrinsics.from_matrix(P, size)
+    labels: tuple[Points, ...] = ()
+    if truth == 'lidar':
+        labels = (scan_points(transform(T, read_points(root / drive / 'velodyne', frame, camera)), P, size),)
+    elif truth in ('annotated', 'dense'):
+        path = root / drive / f'depth_{truth}_{camera[-2:]}' / f'{frame}.png'
+        depth_m = check_size(read_depth_png(path), size, path)
+        dense = truth == 'dense'
+        labels = (map_points(without_edges(depth_m) if dense else depth_m, intrinsics, truth, 2 if dense else 1),)
+    return Frame(drive, f'{drive}/{camera}/{frame}', rgb, intrinsics, labels)
 
 
-def scan_points(points_cam: Array, P: Array, size: Size, weight: float = 1.0) -> Points:
+def scan_points(points_cam: Array, P: Array, size: Size) -> Points:
     """Project rectified camera-frame points (N, 3) [m] by P (3, 4) to labels; those outside the image are left out."""
     points_cam = points_cam[points_cam[:, 2] > MIN_DEPTH_M]
     uv, z = project(points_cam, P)
     inside = (z > MIN_DEPTH_M) & (uv > -0.5).all(1) & (uv < (size.width - 0.5, size.height - 0.5)).all(1)
-    return Points(uv[inside].astype(np.float32), z[inside].astype(np.float32), weight)
+    return Points('lidar', uv[inside].astype(np.float32), z[inside].astype(np.float32))
 
 
 def read_points(folder: Path, frame: str, camera: str) -> Array:

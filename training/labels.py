@@ -1,0 +1,123 @@
+"""The labels of a frame, from everywhere: its dataset's own, maps of other makers, and the sky; the most trusted wins.
+
+`labels` of the settings names the kinds that count, the most trusted first, and how much each weighs: where two kinds
+fall on a pixel, the earlier one is taken. Maps of other makers lie in a folder for each kind, FOLDER/SOURCE/NAME.npy
+[m] over the image's view, as depth_data makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from msg_tools.camera import Array, Intrinsics
+
+from .datasets.frame import DatasetError, Frame, Item, Points, map_points
+from .sky import sky_points
+
+FAR_M = {'teacher': 65.0, 'stereo': 80.0}  # from here on these only say: far. They cannot tell a wall from the sky
+STRIDE = {'stereo': 2}  # dense maps whose neighbouring pixels say the same
+ENOUGH = 200  # pixels on which a teacher can be compared with something better
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A frame as it is trained on: image, camera, and pixels uv (N, 2) with depth_m and weight (N,).
+
+    Ordered by rising trust and falling depth: drawn in this order, the most trusted wins, then the nearest.
+    """
+
+    drive: str
+    name: str
+    rgb: Array
+    camera: Intrinsics
+    uv: Array
+    depth_m: Array
+    weight: Array
+
+
+def read_labelled(item: Item, weights: Mapping[str, float], maps: Mapping[str, str], align: bool = True) -> Labelled:
+    """Read a frame and what the maps' folders know of it; kinds without a weight are left out."""
+    frame = item.read()
+    frame = replace(frame, labels=(*frame.labels, *(found for kind in maps for found in map_labels(item, frame, kind,
+                                                                                                 Path(maps[kind])))))
+    if align:
+        frame = aligned(frame)
+    if 'sky' in weights:
+        frame = with_sky(frame)
+    return ordered(frame, weights)
+
+
+def map_labels(item: Item, frame: Frame, kind: str, folder: Path) -> list[Points]:
+    """Return the labels of a frame from a folder of maps; none where there is no map of it."""
+    path = folder / item.source / f'{item.name}.npy'
+    if not path.exists():
+        return []
+    points = map_points(read_map(path), frame.camera, kind, STRIDE.get(kind, 1))
+    far = points.depth_m >= FAR_M.get(kind, np.inf)
+    return [replace(points, depth_m=np.where(far, np.float32(np.inf), points.depth_m))]
+
+
+def read_map(path: Path) -> Array:
+    """Read a depth map float (H, W) [m] from a .npy file; raises DatasetError where it is none, or not in metres."""
+    try:
+        depth_m = np.load(path, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f'{path}: expected a depth map (H, W) [m], got: {error}') from error
+    if depth_m.ndim != 2:
+        raise DatasetError(f'{path}: expected a depth map (H, W) [m], got an array of shape {depth_m.shape}')
+    known = depth_m[depth_m > 0]
+    if known.size and not 0.5 < np.median(known) < 500:
+        raise DatasetError(f'{path}: expected metres, got a median depth of {np.median(known):g}; is it another unit?')
+    return depth_m
+
+
+def aligned(frame: Frame) -> Frame:
+    """Rescale a frame's teacher by the median ratio to what is measured (LiDAR, stereo) where they overlap.
+
+    A teacher knows shapes better than metres: on the images that have both, the measurement sets its scale.
+    """
+    better = [points for points in frame.labels if points.kind not in ('teacher', 'sky')]
+    if not better:
+        return frame
+    return replace(frame, labels=tuple(
+        replace(points, depth_m=points.depth_m * scale_to(points, better, frame.camera)) if points.kind == 'teacher'
+        else points for points in frame.labels))
+
+
+def scale_to(points: Points, better: list[Points], camera: Intrinsics, cell: int = 8) -> np.float32:
+    """Return the median ratio of better labels to these in cells of `cell` pixels that have both; 1 for too few."""
+    shape = camera.size.height // cell + 1, camera.size.width // cell + 1
+    maps = []
+    for group in ([points], better):
+        found = np.full(shape, np.nan, np.float32)
+        for labels in group:
+            near = np.isfinite(labels.depth_m)
+            column, row = (labels.uv[near] / cell).astype(int).T
+            found[np.clip(row, 0, shape[0] - 1), np.clip(column, 0, shape[1] - 1)] = labels.depth_m[near]
+        maps.append(found)
+    ratio = (maps[1] / maps[0])[np.isfinite(maps[0]) & np.isfinite(maps[1])]
+    return np.float32(np.median(ratio)) if ratio.size >= ENOUGH else np.float32(1.0)
+
+
+def with_sky(frame: Frame) -> Frame:
+    """Add the sky of a frame where a dense map (a teacher's) agrees that nothing near is there."""
+    guard = next((points for points in frame.labels if points.kind == 'teacher'), None)
+    return frame if guard is None else replace(frame, labels=(*frame.labels, sky_points(frame, guard)))
+
+
+def ordered(frame: Frame, weights: Mapping[str, float]) -> Labelled:
+    """Put a frame's labels in one list, by rising trust and falling depth."""
+    chosen = [points for kind in reversed(weights) if weights[kind] > 0
+              for points in frame.labels if points.kind == kind]
+    parts = []
+    for points in chosen:
+        order = np.argsort(-points.depth_m, kind='stable')
+        weight = np.full(order.size, weights[points.kind], np.float32)
+        parts.append((points.uv[order], points.depth_m[order], weight))
+    empty = (np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32))
+    uv, depth_m, weight = (np.concatenate(columns) for columns in zip(empty, *parts, strict=True))
+    return Labelled(frame.drive, frame.name, frame.rgb, frame.camera, uv, depth_m, weight)
