@@ -9,7 +9,7 @@ import numpy as np
 
 from msg_tools.camera import Array, Intrinsics
 
-from .predictor import Predict
+from .validate import Predict
 
 CAMERA_HEIGHT_M = 1.65  # KITTI's colour cameras above the ground
 FAR_M = 80.0

@@ -13,10 +13,10 @@ from msg_tools.camera import Array, Intrinsics
 from msg_tools.errors import ConfigError
 
 from .baselines import RowMean, flat_ground, row_mean, row_slopes
+from .datasets import open_source
 from .evaluate_folders import evaluate_folders
 from .metrics import CROPS, MAX_DEPTH_M, MIN_DEPTH_M, NAMES
-from .predictor import Predict
-from .validate import ValFrame, load_val, measure
+from .validate import Predict, ValFrame, load_val, measure
 
 NAME = 'depth_eval'
 EXAMPLE = f"""{NAME} --pred predicted --gt truth/depth --calib calib_cam_to_cam.txt
@@ -66,7 +66,7 @@ def evaluate_checkpoint(args: argparse.Namespace) -> dict[str, Any]:
     """Measure a checkpoint, as the node runs it, on a split of the data: mean by drive, then over drives."""
     from depth_node.estimator import DepthEstimator
 
-    frames = load_val(args.data, args.split)
+    frames = load_val(open_source(f'kitti:kitti/training#{args.split}', args.data))
     if not frames:
         raise ConfigError(f'{args.data}: expected images with measured depth in split {args.split!r}, got none')
     path = None if args.checkpoint == 'default' else args.checkpoint
@@ -89,7 +89,7 @@ def evaluate_checkpoint(args: argparse.Namespace) -> dict[str, Any]:
 def row_mean_of_training(data: Path) -> RowMean:
     """Fit the row mean on the training split's measured depth, drives weighing the same."""
     drives: dict[str, list[ValFrame]] = {}
-    for frame in load_val(data, 'train'):
+    for frame in load_val(open_source('kitti:kitti/training#train', data)):
         drives.setdefault(frame.drive, []).append(frame)
     chosen = [frame for frames in drives.values() for frame in frames[:: max(1, len(frames) // 10)][:10]]
     return row_mean(slopes_and_depths(frame.truth_m, frame.camera) for frame in chosen)

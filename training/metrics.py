@@ -54,14 +54,29 @@ def image_errors(
     A prediction of +Inf (nothing within range) counts as max_depth_m, others are clamped to the range; a pixel with
     no estimate (NaN or 0) is left out of the errors and lowers the coverage.
     """
-    if gt_m.shape != pred_m.shape:
-        raise ValueError(f'expected maps of one shape, got truth {gt_m.shape} and prediction {pred_m.shape}')
-    with np.errstate(invalid='ignore'):
-        wanted = (gt_m > min_depth_m) & (gt_m < max_depth_m) & crop_mask(Size(*gt_m.shape), crop)
-        valid = wanted & (pred_m > 0)
+    valid = comparable(gt_m, pred_m, crop, min_depth_m, max_depth_m)
+    wanted = wanted_pixels(gt_m, crop, min_depth_m, max_depth_m)
     pred_m = np.clip(pred_m[valid], min_depth_m, max_depth_m)
     coverage = float(valid.sum() / wanted.sum()) if wanted.any() else float('nan')
     return {**compute_errors(gt_m[valid], pred_m), 'coverage': coverage}
+
+
+def wanted_pixels(
+    gt_m: Array, crop: str = 'garg', min_depth_m: float = MIN_DEPTH_M, max_depth_m: float = MAX_DEPTH_M
+) -> Array:
+    """Return the pixels (H, W) bool of a measured map [m] that count: in the crop and between the limits."""
+    with np.errstate(invalid='ignore'):
+        return (gt_m > min_depth_m) & (gt_m < max_depth_m) & crop_mask(Size(*gt_m.shape), crop)
+
+
+def comparable(
+    gt_m: Array, pred_m: Array, crop: str = 'garg', min_depth_m: float = MIN_DEPTH_M, max_depth_m: float = MAX_DEPTH_M
+) -> Array:
+    """Return the pixels (H, W) bool that count and have a prediction > 0; raises ValueError where the shapes differ."""
+    if gt_m.shape != pred_m.shape:
+        raise ValueError(f'expected maps of one shape, got truth {gt_m.shape} and prediction {pred_m.shape}')
+    with np.errstate(invalid='ignore'):
+        return wanted_pixels(gt_m, crop, min_depth_m, max_depth_m) & (pred_m > 0)
 
 
 def crop_mask(size: Size, crop: str) -> Array:
