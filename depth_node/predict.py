@@ -17,6 +17,7 @@ from msg_tools.camera_info import Rectifier
 from msg_tools.colors import depth_colors
 from msg_tools.depth_png import beyond_as_largest, write_depth_png
 from msg_tools.errors import ConfigError, DepthNodeError, ImageError
+from msg_tools.image_file import read_rgb
 from msg_tools.ply import write_ply
 
 from .estimator import DepthEstimator, DepthResult
@@ -124,10 +125,7 @@ def _files(inputs: list[Path]) -> Iterator[Path]:
 def _frames(path: Path) -> Iterator[tuple[str, Array]]:
     """Yield the name and the RGB pixels uint8 (H, W, 3) of an image, or of each frame of a video."""
     if path.suffix.lower() not in VIDEOS:
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ImageError(f'{path}: expected an image that OpenCV reads, got something else; is the file whole?')
-        yield path.stem, np.ascontiguousarray(bgr[..., ::-1])
+        yield path.stem, read_rgb(path)
         return
     video = cv2.VideoCapture(str(path))
     if not video.isOpened():

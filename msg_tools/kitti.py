@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from .camera import Array, Size
+from .camera import Array
 from .errors import CloudError, ImageError, KittiError
+from .image_file import read_rgb
 from .kitti_calibration import CAMERAS, KittiCalibration, KittiCamera
 from .oxts import OxtsRecord
 
@@ -127,29 +127,6 @@ def read_scan(path: Path | str) -> Array:
         raise CloudError(f'{path}: expected a multiple of {POINT_BYTES} bytes (x, y, z, reflectance as float32), '
                          f'got {size}; is it truncated?')
     return values.reshape(-1, 4)
-
-
-def read_rgb(path: Path) -> Array:
-    """Read an image file as RGB uint8 (H, W, 3). Raises ImageError where it is missing or broken."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageError(f'{path}: expected a readable image, got {"a broken file" if path.is_file() else "none"}')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-
-
-def image_size(path: Path) -> Size:
-    """Return the size of an image file; a PNG's is in its first bytes, another file is decoded.
-
-    Raises ImageError where the file is missing or broken.
-    """
-    try:
-        with path.open('rb') as file:
-            head = file.read(24)
-    except OSError as error:
-        raise ImageError(f'{path}: expected an image, got: {error.strerror}') from error
-    if head.startswith(b'\x89PNG') and len(head) == 24:
-        return Size(int.from_bytes(head[20:24], 'big'), int.from_bytes(head[16:20], 'big'))
-    return Size(*read_rgb(path).shape[:2])
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from .camera import Array, Size
 from .errors import CalibrationError, ImageError, KittiError
-from .kitti import SCANS, KittiDrive, image_size, read_rgb
+from .image_file import image_size, read_rgb
+from .kitti import SCANS, KittiDrive
 from .velodyne_depth import ScanProjector
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from msg_tools.camera import Size, project, transform
 from msg_tools.errors import CalibrationError, CloudError, ImageError, KittiError
-from msg_tools.kitti import KittiDrive, image_size
+from msg_tools.image_file import image_size
+from msg_tools.kitti import KittiDrive
 from msg_tools.kitti_calibration import KittiCalibration
 
 
