@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from msg_tools.camera import Intrinsics, Size
+from msg_tools.camera import Intrinsics
 from msg_tools.errors import DepthNodeError
+from msg_tools.image_file import read_rgb
 
 Array = NDArray[Any]
+Arguments = ParamSpec('Arguments')
+Result = TypeVar('Result')
 
-TRUTH = ('annotated', 'exact', 'lidar')  # kinds of label that an evaluation may call truth
+TRUTH = ('annotated', 'exact', 'lidar')  # kinds of label that an evaluation may call truth, the best first
 KINDS = (*TRUTH, 'dense', 'sky', 'stereo', 'teacher')
 
 
@@ -57,7 +61,7 @@ class Item:
 
     `source` is the dataset's folder or file name and `name` unique in it: SOURCE/NAME.npy is where maps of other
     makers (stereo, teacher) lie. `read` returns the frame at full size; `read_right` the other image of a rectified
-    stereo pair, baseline_m to the right of this one.
+    stereo pair, baseline_m to the right of this one; both raise DatasetError. `file` is where the image is kept.
     """
 
     source: str
@@ -66,25 +70,41 @@ class Item:
     read: Callable[[], Frame]
     read_right: Callable[[], Array] | None = None
     baseline_m: float = 0.0
+    file: Path | None = None
+
+
+def dataset_errors(read: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Make a function raise DatasetError for what other readers of ours raise, so that a run can skip a bad file."""
+
+    @wraps(read)
+    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return read(*args, **kwargs)
+        except DatasetError:
+            raise
+        except (DepthNodeError, OSError) as error:
+            raise DatasetError(str(error)) from error
+
+    return wrapped
+
+
+@dataset_errors
+def read_right(path: Path) -> Array:
+    """Read the right image of a stereo pair, uint8 (H, W, 3) RGB."""
+    return read_rgb(path)
 
 
 def truth_map(frame: Frame, kinds: tuple[str, ...] = TRUTH) -> Array:
-    """Draw a frame's measured labels as a map float32 (H, W) [m] of its camera; 0: none, nearest wins."""
-    depth_m = np.full(frame.camera.size.pixels, np.inf, np.float32)
-    for points in frame.labels:
-        if points.kind in kinds:
-            inside, index = frame.camera.size.flat_index(points.uv)
-            np.minimum.at(depth_m, index, points.depth_m[inside])
+    """Draw a frame's measured labels as a map float32 (H, W) [m] of its camera; 0: none.
+
+    Where several fall on a pixel, the first of `kinds` wins, then the nearest.
+    """
+    depth_m = np.zeros(frame.camera.size.pixels, np.float32)
+    for points in (points for kind in reversed(kinds) for points in frame.labels if points.kind == kind):
+        inside, index = frame.camera.size.flat_index(points.uv)
+        depth_m[index] = np.inf
+        np.minimum.at(depth_m, index, points.depth_m[inside])
     return np.where(np.isinf(depth_m), np.float32(0), depth_m).reshape(frame.camera.size.shape)
-
-
-def read_rgb(path: str | Path) -> Array:
-    """Read an image file as uint8 (H, W, 3) RGB; raises DatasetError where it is missing or no image."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        found = 'a file that does not decode' if Path(path).exists() else 'no file'
-        raise DatasetError(f'{path}: expected an image, got {found}')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def kept_small(frame: Frame, focal_px: float) -> Frame:
@@ -99,11 +119,11 @@ def kept_small(frame: Frame, focal_px: float) -> Frame:
 def map_points(depth_m: Array, camera: Intrinsics, kind: str, stride: int = 1) -> Points:
     """Turn a depth map [m] of any size over the camera's view (0 or NaN: none) into points; keep every n-th pixel."""
     scale = np.array([camera.size.width / depth_m.shape[1], camera.size.height / depth_m.shape[0]])
-    v, u = np.mgrid[: depth_m.shape[0] : stride, : depth_m.shape[1] : stride]
-    depth_m = depth_m[::stride, ::stride]
-    valid = depth_m > 0
-    uv = (np.stack([u[valid], v[valid]], -1) + 0.5) * scale - 0.5
-    return Points(kind, uv.astype(np.float32), depth_m[valid].astype(np.float32))
+    depth_m = np.ascontiguousarray(depth_m[::stride, ::stride])
+    index = np.flatnonzero(depth_m > 0)
+    v, u = np.divmod(index, depth_m.shape[1])
+    uv = (np.stack([u, v], -1) * stride + 0.5) * scale - 0.5
+    return Points(kind, uv.astype(np.float32), depth_m.ravel()[index].astype(np.float32))
 
 
 def without_edges(depth_m: Array, ratio: float = 1.1, radius: int = 2) -> Array:
@@ -111,13 +131,4 @@ def without_edges(depth_m: Array, ratio: float = 1.1, radius: int = 2) -> Array:
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     far = cv2.dilate(depth_m.astype(np.float32), kernel)
     near = cv2.erode(np.where(depth_m > 0, depth_m, np.float32(1e6)).astype(np.float32), kernel)
-    return np.where((depth_m > 0) & (far < ratio * near), depth_m, 0.0).astype(np.float32)
-
-
-def check_size(depth_m: Array, size: Size, path: Path) -> Array:
-    """Return a depth map (H, W); raises DatasetError where its size is not the image's or it has no depth at all."""
-    if depth_m.shape != size.shape:
-        raise DatasetError(f'{path}: expected a depth map of {size}, as its image, got shape {depth_m.shape}')
-    if not (depth_m > 0).any():
-        raise DatasetError(f'{path}: expected depths > 0, got a map without any; is it empty, or of another unit?')
-    return depth_m
+    return np.where((depth_m > 0) & (far <= ratio * near), depth_m, 0.0).astype(np.float32)  # Inf <= Inf: sky stays

@@ -2,38 +2,36 @@
 
 `DRIVE/CAMERA/FRAME.jpg`, `DRIVE/calib/FRAME_CAMERA.txt` (P_rect_0x and Tr_velo_to_cam_rect), and by the index's
 column `truth`: `DRIVE/velodyne/FRAME[_CAMERA].bin` (lidar), `DRIVE/depth_annotated_0x/FRAME.png` (annotated),
-`DRIVE/depth_dense_0x/FRAME.png` (dense: holes filled by somebody, so pixels near edges are left out).
+`DRIVE/depth_dense_0x/FRAME.png` (dense: holes filled by somebody, so pixels near edges are left out), or none.
+The other columns are `split`, `drive`, `frame` and `camera`. Source: kitti:FOLDER#SPLIT,SPLIT.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from msg_tools.camera import MIN_DEPTH_M, Array, Intrinsics, Size, project, transform
-from msg_tools.depth_png import read_depth_png
+from msg_tools.camera import Array, Intrinsics, Size
+from msg_tools.image_file import read_rgb
+from msg_tools.kitti import read_scan
 
-from .frame import DatasetError, Frame, Item, Points, check_size, map_points, read_rgb, without_edges
+from .camera_check import camera_of
+from .depth_file import read_depth
+from .frame import DatasetError, Frame, Item, Points, dataset_errors, map_points, read_right, without_edges
+from .index_file import in_split, read_index
+from .scan import scan_points
 
 BASELINE_M = 0.5327  # of KITTI's colour cameras
-
-
-def read_index(root: Path) -> list[dict[str, str]]:
-    """Read a folder's index.csv as one dict a row; raises DatasetError where there is none."""
-    try:
-        with (root / 'index.csv').open(newline='') as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
-        raise DatasetError(f'{root}: expected a folder with index.csv, got: {error.strerror}') from error
+COLUMNS = ('split', 'drive', 'frame', 'camera', 'truth')
+DENSE_STRIDE = 2  # neighbours in a filled map say the same
 
 
 def kitti_items(root: Path, split: str = '') -> list[Item]:
     """List the frames of a folder; those whose right image is there too know of it."""
-    return [kitti_item(root, row) for row in read_index(root) if split in ('', row['split'])]
+    return [kitti_item(root, row) for row in in_split(read_index(root, COLUMNS), split, root)]
 
 
 def kitti_item(root: Path, row: Mapping[str, str]) -> Item:
@@ -42,43 +40,36 @@ def kitti_item(root: Path, row: Mapping[str, str]) -> Item:
     right = root / drive / 'image_03' / f'{frame}.jpg'
     paired = camera == 'image_02' and right.exists()
     return Item(root.name, drive, f'{drive}/{camera}/{frame}', partial(kitti_frame, root, row),
-                partial(read_rgb, right) if paired else None, BASELINE_M if paired else 0.0)
+                partial(read_right, right) if paired else None, BASELINE_M if paired else 0.0,
+                root / drive / camera / f'{frame}.jpg')
 
 
+@dataset_errors
 def kitti_frame(root: Path, row: Mapping[str, str]) -> Frame:
     """Read a row of the index as a Frame whose labels are the points of its truth."""
-    drive, frame, camera, truth = row['drive'], row['frame'], row['camera'], row['truth']
+    drive, frame, camera = row['drive'], row['frame'], row['camera']
     rgb = read_rgb(root / drive / camera / f'{frame}.jpg')
-    size = Size(*rgb.shape[:2])
-    P, T = read_calibration(root / drive / 'calib' / f'{frame}_{camera}.txt')
-    intrinsics = Intrinsics.from_matrix(P, size)
-    labels: tuple[Points, ...] = ()
+    calibration = root / drive / 'calib' / f'{frame}_{camera}.txt'
+    P, T = read_calibration(calibration)
+    intrinsics = camera_of(P, Size(*rgb.shape[:2]), calibration)
+    return Frame(drive, f'{drive}/{camera}/{frame}', rgb, intrinsics, kitti_labels(root, row, intrinsics, P @ T))
+
+
+def kitti_labels(root: Path, row: Mapping[str, str], camera: Intrinsics, P_velo_to_image: Array) -> tuple[Points, ...]:
+    """Read the labels of a row; raises DatasetError where its truth is of no kind that KITTI has."""
+    truth, folder, frame = row['truth'], root / row['drive'], row['frame']
     if truth == 'lidar':
-        labels = (scan_points(transform(T, read_points(root / drive / 'velodyne', frame, camera)), P, size),)
-    elif truth in ('annotated', 'dense'):
-        path = root / drive / f'depth_{truth}_{camera[-2:]}' / f'{frame}.png'
-        depth_m = check_size(read_depth_png(path), size, path)
-        dense = truth == 'dense'
-        labels = (map_points(without_edges(depth_m) if dense else depth_m, intrinsics, truth, 2 if dense else 1),)
-    return Frame(drive, f'{drive}/{camera}/{frame}', rgb, intrinsics, labels)
-
-
-def scan_points(points_cam: Array, P: Array, size: Size) -> Points:
-    """Project rectified camera-frame points (N, 3) [m] by P (3, 4) to labels; those outside the image are left out."""
-    points_cam = points_cam[points_cam[:, 2] > MIN_DEPTH_M]
-    uv, z = project(points_cam, P)
-    inside = (z > MIN_DEPTH_M) & (uv > -0.5).all(1) & (uv < (size.width - 0.5, size.height - 0.5)).all(1)
-    return Points('lidar', uv[inside].astype(np.float32), z[inside].astype(np.float32))
-
-
-def read_points(folder: Path, frame: str, camera: str) -> Array:
-    """Read the points (N, 3) [m] of a scan, the camera's own file where the scan is one camera's."""
-    path = folder / f'{frame}_{camera}.bin'
-    path = path if path.exists() else folder / f'{frame}.bin'
-    try:
-        return np.fromfile(path, np.float32).reshape(-1, 4)[:, :3].astype(np.float64)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f'{path}: expected a scan of float32 x y z reflectance, got: {error}') from error
+        path = folder / 'velodyne' / f'{frame}_{row["camera"]}.bin'  # one camera's, or everybody's
+        path = path if path.exists() else folder / 'velodyne' / f'{frame}.bin'
+        return (scan_points(read_scan(path), P_velo_to_image, camera, path),)
+    if truth in ('annotated', 'dense'):
+        depth_m = read_depth(folder / f'depth_{truth}_{row["camera"][-2:]}' / f'{frame}.png', camera.size)
+        if truth == 'dense':
+            return (map_points(without_edges(depth_m), camera, truth, DENSE_STRIDE),)
+        return (map_points(depth_m, camera, truth),)
+    if truth != 'none':
+        raise DatasetError(f'{root / "index.csv"}: expected truth lidar, annotated, dense or none, got {truth!r}')
+    return ()
 
 
 def read_calibration(path: Path) -> tuple[Array, Array]:
