@@ -129,6 +129,7 @@ def map_points(depth_m: Array, camera: Intrinsics, kind: str, stride: int = 1) -
 def without_edges(depth_m: Array, ratio: float = 1.1, radius: int = 2) -> Array:
     """Blank (0) the pixels of a dense map (H, W) near a jump in depth, where filled or matched depth smears."""
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    far = cv2.dilate(depth_m.astype(np.float32), kernel)
-    near = cv2.erode(np.where(depth_m > 0, depth_m, np.float32(1e6)).astype(np.float32), kernel)
+    border = cv2.BORDER_REPLICATE  # OpenCV's own is a large number, but smaller than the sky's
+    far = cv2.dilate(depth_m.astype(np.float32), kernel, borderType=border)
+    near = cv2.erode(np.where(depth_m > 0, depth_m, np.float32(1e6)).astype(np.float32), kernel, borderType=border)
     return np.where((depth_m > 0) & (far <= ratio * near), depth_m, 0.0).astype(np.float32)  # Inf <= Inf: sky stays
