@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest_plugins = ['fixtures_kitti', 'fixtures_ros']
+pytest_plugins = ['fixtures_kitti', 'fixtures_ros', 'fixtures_training']
 
 
 @pytest.fixture(scope='session')

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from msg_tools.camera import Array, Intrinsics
@@ -107,6 +108,15 @@ def with_sky(frame: Frame) -> Frame:
     """Add the sky of a frame where a dense map (a teacher's) agrees that nothing near is there."""
     guard = next((points for points in frame.labels if points.kind == 'teacher'), None)
     return frame if guard is None else replace(frame, labels=(*frame.labels, sky_points(frame, guard)))
+
+
+def shrunk(frame: Labelled, focal_px: float) -> Labelled:
+    """Shrink a frame's image to the size at which its focal length is focal_px; leave a smaller one alone."""
+    scale = focal_px / frame.camera.focal_px
+    if scale >= 1.0:
+        return frame
+    width, height = (round(length * scale) for length in frame.rgb.shape[1::-1])
+    return replace(frame, rgb=cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def ordered(frame: Frame, weights: Mapping[str, float]) -> Labelled:

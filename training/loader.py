@@ -22,8 +22,8 @@ from .augment import Sample, jitter, random_view, sample
 from .batch import Batch
 from .config import TrainConfig
 from .datasets import open_sources
-from .datasets.frame import DatasetError, Item, kept_small
-from .labels import Labelled, read_labelled
+from .datasets.frame import DatasetError, Item
+from .labels import Labelled, read_labelled, shrunk
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Frames:
         """Read a frame, a little larger than the network sees it; raises DatasetError for a file that is not as it should."""
         config = self.config
         focal_px = config.focal_px * min(config.max_zoom, 1.2)
-        return kept_small(read_labelled(item, config.labels, config.maps, config.align), focal_px)
+        return shrunk(read_labelled(item, config.labels, config.maps, config.align), focal_px)
 
     def fill(self) -> Frames:
         """Read every frame once, leave out those without a label, and return self: faults are seen before a long run."""
@@ -145,11 +145,13 @@ def batches(frames: Frames, config: TrainConfig, start: int = 0, rank: int = 0, 
 
 
 def stack(samples: Sequence[Sample]) -> Batch:
-    """Stack samples to a batch; the images are channels-last in memory as they were on disk."""
-    rgb = torch.from_numpy(np.stack([item.rgb for item in samples])).permute(0, 3, 1, 2)
-    target, weight = (torch.from_numpy(np.stack(column))[:, None]
-                      for column in zip(*((item.target, item.weight) for item in samples), strict=True))
-    return Batch(rgb, target, weight)
+    """Stack samples to a batch; the images are channels-last in memory as they were on disk.
+
+    torch's own memory is aligned, NumPy's now and then is not: a sum over it differs in the last bit from run to run.
+    """
+    rgb, target, weight = (torch.stack([torch.from_numpy(getattr(item, name)) for item in samples])
+                           for name in ('rgb', 'target', 'weight'))
+    return Batch(rgb.permute(0, 3, 1, 2), target[:, None], weight[:, None])
 
 
 def one_thread(worker: int) -> None:

@@ -12,7 +12,7 @@ import json
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 
 from depth_node.checkpoint import save_checkpoint
 from msg_tools import cli
+from msg_tools.camera import Array
 from msg_tools.errors import CheckpointError, DepthNodeError
 from msg_tools.whole_file import write_whole
 
@@ -105,6 +106,12 @@ class RunFolder:
         if self.board:
             for name, value in flat(values):
                 self.board.add_scalar(name, value, step)
+
+    def show(self, step: int, pictures: Callable[[], Iterable[tuple[str, Array]]]) -> None:
+        """Give TensorBoard the pictures (H, W, 3) uint8 of a step, which are made only if it is there."""
+        if self.board:
+            for name, picture in pictures():
+                self.board.add_image(name, picture, step, dataformats='HWC')
 
     def keep_best(self, step: int, model: nn.Module, val: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
         """Log the metrics of a validation, and keep the model where none was better by abs_rel; returns the best."""

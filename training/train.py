@@ -28,6 +28,7 @@ from .config import PRECISIONS, TrainConfig, load_config
 from .datasets import open_sources, refuse_overlap
 from .loader import Frames, batches, load_frames
 from .losses import LOSSES
+from .pictures import val_pictures
 from .run_folder import RunFolder
 from .validate import ValFrame, load_val, validate
 
@@ -77,6 +78,7 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
         if val and (step % config.eval_every == 0 or step == config.steps):
             if fabric.is_global_zero:
                 best = run.keep_best(step, average, validate(average, config.model_config(), val), best)
+                run.show(step, lambda: val_pictures(average, config.model_config(), val))
             fabric.barrier()
             clock, waited = time.monotonic(), 0.0
         if step % config.save_every == 0 or step == config.steps:
