@@ -18,7 +18,6 @@ from depth_node_training.datasets.frame import (
     Item,
     Points,
     dataset_errors,
-    kept_small,
     map_points,
     truth_map,
     without_edges,
@@ -88,13 +87,6 @@ def test_dense_maps_lose_their_edges_and_keep_the_sky():
     assert (kept[:, 3:7] == 0).all()
     assert (kept[:, :3] == 10).all()
     assert np.isinf(kept[:, 7:]).all()
-
-
-def test_an_image_is_kept_at_the_size_that_training_needs():
-    small = kept_small(frame(), focal_px=35.0)
-    assert small.rgb.shape == (32, 64, 3)
-    assert small.camera == CAMERA
-    assert kept_small(frame(), 71.0).rgb.shape == (*SHAPE, 3)
 
 
 def test_errors_of_other_readers_become_ours():

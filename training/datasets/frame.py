@@ -7,7 +7,7 @@ that is scaled or cropped moves the pixels; the depths stay what they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -105,15 +105,6 @@ def truth_map(frame: Frame, kinds: tuple[str, ...] = TRUTH) -> Array:
         depth_m[index] = np.inf
         np.minimum.at(depth_m, index, points.depth_m[inside])
     return np.where(np.isinf(depth_m), np.float32(0), depth_m).reshape(frame.camera.size.shape)
-
-
-def kept_small(frame: Frame, focal_px: float) -> Frame:
-    """Shrink a frame's image to the size at which its focal length is focal_px; leave a smaller one alone."""
-    scale = focal_px / frame.camera.focal_px
-    if scale >= 1.0:
-        return frame
-    width, height = (round(length * scale) for length in frame.rgb.shape[1::-1])
-    return replace(frame, rgb=cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def map_points(depth_m: Array, camera: Intrinsics, kind: str, stride: int = 1) -> Points:

@@ -1,0 +1,99 @@
+"""Labels from everywhere: folders of maps, a teacher rescaled, the sky, and which of two labels is taken."""
+
+import numpy as np
+import pytest
+
+from depth_node_training.datasets.frame import DatasetError, Frame, Item, Points, map_points
+from depth_node_training.labels import read_labelled, shrunk
+from depth_node_training.sky import sky_mask, sky_points
+from msg_tools.camera import Intrinsics, Size
+
+SIZE = Size(64, 128)
+CAMERA = Intrinsics(70, 70, 63.5, 31.5, SIZE)
+
+
+def frame(*labels, rgb=None):
+    return Frame('drive', 'a/b', np.zeros((64, 128, 3), np.uint8) if rgb is None else rgb, CAMERA, labels)
+
+
+def item(*labels):
+    return Item('folder', 'drive', 'a/b', lambda: frame(*labels))
+
+
+def points(kind, *labels):
+    """Return labels (u, v, depth)."""
+    u, v, depth_m = np.array(labels, np.float32).T
+    return Points(kind, np.stack([u, v], -1), depth_m)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """Return what writes the teacher's map of the frame, and the settings that name its folder."""
+    def write(depth_m, dtype=np.float16):
+        (tmp_path / 'folder/a').mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / 'folder/a/b.npy', np.asarray(depth_m, dtype))
+        return {'teacher': str(tmp_path)}
+
+    return write
+
+
+def test_a_folder_of_maps_covers_the_view_and_far_only_says_far(teacher, tmp_path):
+    assert read_labelled(item(), {'teacher': 0.5}, {'teacher': str(tmp_path)}).uv.shape == (0, 2)
+    labelled = read_labelled(item(), {'teacher': 0.5}, teacher([[10.0, 70.0], [0.0, np.nan]]))
+    assert labelled.depth_m.tolist() == [np.inf, 10.0]
+    assert labelled.uv.tolist() == [[95.5, 15.5], [31.5, 15.5]]
+    assert labelled.weight.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(('depth_m', 'message'), [
+    (np.full((2, 2), 1e4), 'another unit'), (np.ones(4), r'shape \(4,\)'),
+])
+def test_maps_that_are_none_are_named(teacher, depth_m, message):
+    maps = teacher(depth_m, np.float32)
+    with pytest.raises(DatasetError, match=rf'b\.npy: .*{message}'):
+        read_labelled(item(), {'teacher': 1.0}, maps)
+
+
+def test_the_most_trusted_comes_last_and_then_the_nearest():
+    """Whoever draws in this order draws over what counts less."""
+    labels = points('dense', (5, 5, 9.0)), points('lidar', (5, 5, 7.0), (5, 5, 8.0)), points('stereo', (5, 5, 3.0))
+    labelled = read_labelled(item(*labels), {'lidar': 1.0, 'dense': 0.3}, {})
+    assert labelled.depth_m.tolist() == [9.0, 8.0, 7.0]
+    assert labelled.weight.tolist() == pytest.approx([0.3, 1.0, 1.0])
+
+
+def test_a_teacher_is_rescaled_to_what_was_measured(teacher):
+    camera = CAMERA.resized(Size(128, 256))  # enough cells of 8x8 pixels
+    measured = map_points(np.full((32, 64), 12.0), camera, 'lidar')
+    wide = Item('folder', 'drive', 'a/b', lambda: Frame('drive', 'a/b', np.zeros((128, 256, 3), np.uint8), camera,
+                                                        (measured,)))
+    maps = teacher(np.full((64, 128), 10.0))
+    weights = {'lidar': 1.0, 'teacher': 0.5}
+    assert [read_labelled(wide, weights, maps, align).depth_m[0] for align in (True, False)] == [12.0, 10.0]
+
+
+def test_an_image_is_kept_at_the_size_that_training_needs():
+    labelled = read_labelled(item(), {}, {})
+    small = shrunk(labelled, focal_px=35.0)
+    assert small.rgb.shape == (32, 64, 3)
+    assert small.camera == CAMERA
+    assert shrunk(labelled, 71.0).rgb.shape == (64, 128, 3)
+
+
+def test_sky_is_white_or_blue_smooth_and_above():
+    rgb = np.full((100, 100, 3), 60, np.uint8)
+    rgb[:30] = 250
+    rgb[:30, 60:] = (100, 150, 220)
+    rgb[70:] = 250  # a bright road
+    mask = sky_mask(rgb)
+    assert mask[10, 20]
+    assert mask[10, 80]
+    assert not mask[50:].any()
+
+
+def test_a_white_wall_is_not_sky_where_the_teacher_says_near():
+    guard = map_points(np.where(np.arange(32) < 16, 8.0, 40.0)[None].repeat(16, 0), CAMERA, 'teacher')
+    sky = sky_points(frame(rgb=np.full((64, 128, 3), 250, np.uint8)), guard)
+    assert np.isinf(sky.depth_m).all()
+    assert sky.uv[:, 0].min() > 64
+    assert sky.uv[:, 1].max() < 29
