@@ -1,0 +1,89 @@
+"""What there is to know of a frame without looking at it: sizes, counts, depths, and what its image looks like."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from msg_tools.camera import Array
+
+from .data_sources import read_every_label
+from .datasets.frame import Frame, Item, Points
+from .labels import scale_to
+
+LOOK = 16  # rows and columns of the picture that two images are compared by
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFacts:
+    """The labels of one kind in one frame; depths [m] are those of labels within range, NaN where there is none."""
+
+    count: int
+    beyond: int
+    outside: int  # not on the image
+    median_m: float
+    far_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a frame is, or why it could not be read."""
+
+    source: str  # as it was named on the command line or in the settings
+    item: Item
+    error: str = ''
+    size: str = ''
+    focal: float = 0.0  # focal length in widths of the image: the same for a resized image
+    labels: Mapping[str, LabelFacts] | None = None
+    ratios: Mapping[str, float] | None = None  # kind of dense map to the median of measured depth over it
+    digest: str = ''
+    look: Array | None = None  # bool (LOOK * LOOK,): where the image gets brighter to the right
+
+    @property
+    def name(self) -> str:
+        """Return the frame's name with its folder's."""
+        return f'{self.item.source}/{self.item.name}'
+
+
+def read_facts(source: str, item: Item, maps: Mapping[str, str], sky: bool) -> Facts:
+    """Read a frame and all its labels. Raises DatasetError where that fails."""
+    frame = read_every_label(item, maps, align=False, sky=sky)
+    kinds = {points.kind: label_facts(points, frame) for points in frame.labels}
+    camera = frame.camera
+    return Facts(source, item, '', str(camera.size), camera.focal_px / camera.size.width, kinds, map_ratios(frame),
+                 hashlib.sha256(frame.rgb.tobytes()).hexdigest(), look_of(frame.rgb))
+
+
+def label_facts(points: Points, frame: Frame) -> LabelFacts:
+    """Count the labels of a kind."""
+    depth_m = points.depth_m[np.isfinite(points.depth_m)]
+    inside, _ = frame.camera.size.flat_index(points.uv)
+    return LabelFacts(points.depth_m.size, int(np.isposinf(points.depth_m).sum()), int((~inside).sum()),
+                      float(np.median(depth_m)) if depth_m.size else float('nan'),
+                      float(depth_m.max()) if depth_m.size else float('nan'))
+
+
+def map_ratios(frame: Frame) -> dict[str, float]:
+    """Return for each dense kind the median ratio of what is measured better to it; a kind without is left out."""
+    order = ('exact', 'annotated', 'lidar', 'stereo', 'teacher')
+    by_kind = {points.kind: points for points in frame.labels if points.kind in order and points.depth_m.size}
+    ratios = {}
+    for kind in ('stereo', 'teacher'):
+        better = [points for other, points in by_kind.items() if order.index(other) < order.index(kind)]
+        if kind in by_kind and better:
+            best = min(better, key=lambda points: order.index(points.kind))
+            ratios[kind] = float(scale_to(by_kind[kind], [best], frame.camera))
+    return ratios
+
+
+def look_of(rgb: Array) -> Array:
+    """Return where an image gets brighter to the right, bool (LOOK * LOOK,): nearly the same after a resize or JPEG.
+
+    The difference hash of N. Krawetz (2013).
+    """
+    grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (LOOK + 1, LOOK), interpolation=cv2.INTER_AREA)
+    return (np.diff(grey.astype(np.int16), axis=1) > 0).ravel()

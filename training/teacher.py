@@ -1,0 +1,129 @@
+"""depth_data teacher: another network's depth of every image, for a student to learn from.
+
+The teacher is a function MODULE:FUNCTION of yours, `rgb uint8 (H, W, 3), K (3, 3) -> depth_m (h, w)` of any size over
+the image's view (0 or NaN: no estimate, +Inf: nothing within range), or a checkpoint or export of ours. Writes
+OUT/SOURCE/NAME.npy (float16 m) for `maps.teacher=OUT` of depth_train; a second run makes what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth_node.estimator import DepthEstimator
+from msg_tools import cli
+from msg_tools.camera import Array
+from msg_tools.errors import DepthNodeError
+
+from .data_maps import Maker, report, run
+from .data_sources import add_sources, positive
+from .datasets import open_sources
+from .datasets.frame import Item
+
+NAME = 'depth_data teacher'
+EXAMPLE = f"""{NAME} my_network:depth kitti:kitti/training teacher_maps --data ../shared/data --flip
+  {NAME} runs/first/best.safetensors images:my_camera teacher_maps"""
+Teacher = Callable[[Array, Array], Array]
+
+
+class TeacherError(DepthNodeError):
+    """A teacher that cannot be loaded, or fails on an image, and why."""
+
+
+def load_teacher(text: str, backend: str = 'auto') -> Teacher:
+    """Return the teacher that MODULE:FUNCTION or a checkpoint's path names; raises TeacherError or CheckpointError.
+
+    >>> load_teacher('numpy:add')(2, 3)
+    5
+    """
+    module, colon, function = text.partition(':')
+    if not colon or Path(text).exists():
+        estimator = DepthEstimator.from_checkpoint(text, backend=backend)
+        return lambda rgb, K: estimator(rgb, K).depth_m
+    if (folder := str(Path.cwd())) not in sys.path:  # a console script does not look there
+        sys.path.insert(0, folder)
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except Exception as error:  # whatever somebody's module does when it is imported
+        raise TeacherError(f'{text}: expected a function that can be imported, got {error!r}; '
+                           'is the module in this folder or on PYTHONPATH?') from error
+    if not callable(found):
+        raise TeacherError(f'{text}: expected a function rgb, K -> depth_m, got {type(found).__name__}')
+    return found
+
+
+def flip_averaged(teacher: Teacher) -> Teacher:
+    """Return a teacher whose depth is the geometric mean of what it says of an image and of its mirror image.
+
+    The mirror image's camera is mirrored with it. A pixel without an estimate in one has none.
+    """
+
+    def averaged(rgb: Array, K: Array) -> Array:
+        mirrored = K.copy()
+        mirrored[0, 2] = rgb.shape[1] - 1 - K[0, 2]
+        sides = np.stack([teacher(rgb, K), teacher(np.ascontiguousarray(rgb[:, ::-1]), mirrored)[:, ::-1]])
+        with np.errstate(invalid='ignore'):
+            known = (sides > 0).all(0)
+        return np.where(known, np.exp(np.log(np.where(known, sides, 1.0)).mean(0)), 0.0).astype(np.float32)
+
+    return averaged
+
+
+def guarded(teacher: Teacher, text: str) -> Teacher:
+    """Return a teacher whose failures on an image are ours, so that they cost that image alone."""
+
+    def run_it(rgb: Array, K: Array) -> Array:
+        try:
+            return np.asarray(teacher(rgb, K))
+        except Exception as error:  # whatever somebody's network raises
+            raise TeacherError(f'{text}: expected a depth map of an image {rgb.shape}, got {error!r}') from error
+
+    return run_it
+
+
+def teacher_maker(text: str, flip: bool = False, backend: str = 'auto') -> Maker:
+    """Return how maps of a teacher are made."""
+    teacher = load_teacher(text, backend)
+    path = Path(text)
+    settings: dict[str, Any] = {'maker': 'teacher', 'teacher': path.name if path.is_file() else text, 'flip': flip}
+    if path.is_file():  # a network trained again goes by the same name
+        settings['sha256'] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Maker(settings, read_image, guarded(flip_averaged(teacher) if flip else teacher, text))
+
+
+def read_image(item: Item) -> tuple[Array, Array]:
+    """Read what a teacher takes of a frame: image uint8 (H, W, 3) and K (3, 3)."""
+    frame = item.read()
+    return frame.rgb, frame.camera.K
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run depth_data teacher."""
+    parser = cli.parser(NAME, __doc__ or '', EXAMPLE)
+    parser.add_argument('teacher', metavar='TEACHER', help='MODULE:FUNCTION, or a checkpoint or export of ours')
+    add_sources(parser)
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder for the maps')
+    parser.add_argument('--flip', action='store_true', help='average with the mirrored image: better, twice the time')
+    parser.add_argument('--backend', default='auto', help='what runs a checkpoint (default: auto)')
+    parser.add_argument('--jobs', type=positive, default=1, metavar='N', help='threads that call it (default: 1)')
+    parser.add_argument('--json', action='store_true', help='print a summary as JSON')
+    args = parser.parse_args(argv)
+    return cli.run(NAME, lambda: make_teacher(args))
+
+
+def make_teacher(args: argparse.Namespace) -> int:
+    """Make the teacher's map of every image of the sources."""
+    items = open_sources(args.sources, args.data)
+    maker = teacher_maker(args.teacher, args.flip, args.backend)
+    return report(args.out, run(NAME, items, maker, args.out, args.jobs), args.json)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
