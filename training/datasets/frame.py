@@ -43,10 +43,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One image rgb uint8 (H, W, 3), the camera that the labels' pixels belong to, and labels of any kinds.
-
-    The image may be kept smaller than the camera's size; it is resized on the way to the network anyway.
-    """
+    """One image rgb uint8 (H, W, 3), its camera, and labels of any kinds in its pixels."""
 
     drive: str
     name: str
