@@ -5,6 +5,8 @@ import pytest
 
 from depth_node_training.metrics import (
     NAMES,
+    Protocol,
+    bin_errors,
     by_drive,
     compute_errors,
     crop_mask,
@@ -92,28 +94,28 @@ def test_unknown_crop():
 def test_only_measured_pixels_in_range_count():
     gt = np.array([[10.0, 0.0, 90.0, 20.0]])
     pred = np.array([[11.0, 5.0, 5.0, 22.0]])
-    assert image_errors(gt, pred, 'none')['abs_rel'] == pytest.approx(0.1)
-    assert image_errors(gt, pred, 'none', max_depth_m=15.0)['rmse_m'] == pytest.approx(1.0)
+    assert image_errors(gt, pred, Protocol('none'))['abs_rel'] == pytest.approx(0.1)
+    assert image_errors(gt, pred, Protocol('none', max_depth_m=15.0))['rmse_m'] == pytest.approx(1.0)
 
 
 def test_far_counts_as_the_range_and_no_estimate_lowers_the_coverage():
     gt = np.array([[40.0, 10.0, 10.0, 10.0]])
     pred = np.array([[np.inf, 10.0, np.nan, 0.0]])
-    errors = image_errors(gt, pred, 'none')
+    errors = image_errors(gt, pred, Protocol('none'))
     assert errors['coverage'] == 0.5
     assert errors['abs_rel'] == pytest.approx((40.0 / 40.0 + 0.0) / 2)
 
 
 def test_truth_of_zero_everywhere_is_left_out_of_the_mean():
-    nothing = image_errors(np.zeros((4, 4)), np.ones((4, 4)), 'none')
-    something = image_errors(np.full((4, 4), 10.0), np.full((4, 4), 12.0), 'none')
+    nothing = image_errors(np.zeros((4, 4)), np.ones((4, 4)), Protocol('none'))
+    something = image_errors(np.full((4, 4), 10.0), np.full((4, 4), 12.0), Protocol('none'))
     assert mean_errors([nothing, something])['abs_rel'] == pytest.approx(0.2)
     assert mean_errors([nothing]) == {}
 
 
 def test_each_drive_counts_once():
     """Three images of one drive at 0.1 and one of another at 0.3: 0.2, not 0.15."""
-    rows = [image_errors(np.full((2, 2), 10.0), np.full((2, 2), 10.0 * factor), 'none')
+    rows = [image_errors(np.full((2, 2), 10.0), np.full((2, 2), 10.0 * factor), Protocol('none'))
             for factor in (1.1, 1.1, 1.1, 1.3)]
     drives = by_drive(['a', 'a', 'a', 'b'], rows)
     assert mean_errors(drives.values())['abs_rel'] == pytest.approx(0.2)

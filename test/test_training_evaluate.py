@@ -65,7 +65,7 @@ def test_folders(folders, capsys):
     result = json.loads(out.splitlines()[-1])
     assert code == 0
     assert len(out.splitlines()) == 1
-    assert '1 of 3 maps' in err
+    assert '1 of 3 frames have no prediction: c' in err
     assert result['abs_rel'] == pytest.approx(0.1, abs=2e-3)
     assert (result['images'], result['missing'], result['crop']) == (2, 1, 'none')
     assert result['baselines']['flat_ground']['abs_rel'] == pytest.approx(0.0, abs=2e-3)

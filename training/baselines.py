@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from .validate import Predict
 
 CAMERA_HEIGHT_M = 1.65  # KITTI's colour cameras above the ground
 FAR_M = 80.0
-BINS = 256  # of the slope of a row's rays
+BINS, SPAN = 512, 0.7  # of the slope of a row's rays, up and down
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,48 @@ def row_slopes(camera: Intrinsics) -> Array:
 
 def row_mean(samples: Iterable[tuple[Array, Array]]) -> RowMean:
     """Fit from samples of slopes (N,) and depths (N,) [m] up to FAR_M, each sample (an image) weighing the same."""
-    edges = np.linspace(-0.35, 0.35, BINS + 1)
-    total, count = np.zeros(BINS), np.zeros(BINS)
-    for slopes, depth_m in samples:
-        near = (depth_m > 0) & (depth_m <= FAR_M)
-        bins = np.clip(np.digitize(slopes[near], edges) - 1, 0, BINS - 1)
-        total += np.bincount(bins, depth_m[near], BINS) / max(near.sum(), 1)
-        count += np.bincount(bins, minlength=BINS) / max(near.sum(), 1)
-    known = count > 0
-    centres = (edges[1:] + edges[:-1]) / 2
-    return RowMean(centres[known], total[known] / count[known])
+    return fitted(sum((row_sums(*sample) for sample in samples), np.zeros((3, BINS))))
+
+
+def truth_sums(truth_m: Array, camera: Intrinsics) -> Array:
+    """Return the row_sums of a measured map (H, W) [m], 0: none."""
+    rows, columns = np.nonzero(truth_m)
+    return row_sums(row_slopes(camera)[rows], truth_m[rows, columns])
+
+
+def row_sums(slopes: Array, depth_m: Array) -> Array:
+    """Return (3, BINS) by slope: weights, slopes and depths of an image's pixels summed; the weights sum to 1."""
+    near = (depth_m > 0) & (depth_m <= FAR_M)
+    slopes, depth_m = slopes[near], depth_m[near].astype(np.float64)
+    index = np.clip(((slopes + SPAN) / (2 * SPAN) * BINS).astype(int), 0, BINS - 1)
+    sums = [np.bincount(index, weights, BINS) for weights in (None, slopes, depth_m)]
+    return np.array(sums) / max(depth_m.size, 1)
+
+
+def fitted(sums: Array) -> RowMean:
+    """Return the row mean of summed row_sums; raises ValueError where they are of no pixel at all."""
+    weights, slopes, depths = sums[:, sums[0] > 1e-9]  # a difference of sums is not exactly 0
+    if not weights.size:
+        raise ValueError('expected measured depth to fit the row mean on, got none')
+    return RowMean(slopes / weights, depths / weights)
+
+
+class OtherRows:
+    """The row mean of what a frame is not of: of the other drives, or of the other frames where there is one drive.
+
+    The latter is a hard one: it knows the street.
+    """
+
+    def __init__(self, names: Sequence[str], sums: Sequence[Array]) -> None:
+        self.groups: dict[str, Array] = {}
+        for name, part in zip(names, sums, strict=True):
+            self.groups[name] = self.groups.get(name, 0) + part
+        self.total = sum(self.groups.values(), np.zeros((3, BINS)))
+
+    def without(self, name: str) -> RowMean | None:
+        """Return the row mean without a drive (or frame); None where nothing is left."""
+        left = self.total - self.groups.get(name, 0)
+        return fitted(left) if (left[0] > 1e-9).any() else None
 
 
 def flat_ground(height_m: float = CAMERA_HEIGHT_M, far_m: float = FAR_M) -> Predict:

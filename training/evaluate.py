@@ -3,125 +3,166 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from msg_tools import cli
-from msg_tools.camera import Array, Intrinsics
 from msg_tools.errors import ConfigError
 
-from .baselines import RowMean, flat_ground, row_mean, row_slopes
-from .datasets import open_source
-from .evaluate_folders import evaluate_folders
-from .metrics import CROPS, MAX_DEPTH_M, MIN_DEPTH_M, NAMES
-from .validate import Predict, ValFrame, load_val, measure
+from .bootstrap import DRAWS
+from .evaluate_data import Data, Frame, open_data, open_folder
+from .evaluate_predictors import Folder, Predictor, load_estimator, network, trivial_baselines
+from .evaluate_scores import Scores
+from .evaluate_text import print_result
+from .evaluate_warnings import warnings
+from .metrics import CROPS, MAX_DEPTH_M, MIN_DEPTH_M, Protocol
+from .report import write_report
 
 NAME = 'depth_eval'
 EXAMPLE = f"""{NAME} --pred predicted --gt truth/depth --calib calib_cam_to_cam.txt
-  {NAME} --checkpoint runs/first/best.safetensors --data ../shared/data --crop garg --json"""
+  {NAME} --checkpoint runs/first/best.safetensors --data ../shared/data --report report.html
+  {NAME} --checkpoint default --data bag:drive_0005 --json
+  {NAME} --pred maps --data kitti:kitti/training#val --resize --beside ours=default"""
+PREDICTION = 'prediction'
+BASELINES = ('row_mean', 'flat_ground')
+
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run depth_eval."""
     args = arguments().parse_args(argv)
-    return cli.run(NAME, lambda: report(evaluate(args), args.json))
+    return cli.run(NAME, lambda: run(args))
 
 
 def arguments() -> argparse.ArgumentParser:
     """Declare the options."""
     parser = cli.parser(NAME, __doc__ or '', EXAMPLE)
-    parser.add_argument('--pred', type=Path, help='folder of predictions: NAME.png (uint16 m x 256) or NAME.npy (m)')
-    parser.add_argument('--gt', type=Path, help='folder of measured depth, NAME.png (uint16 m x 256, 0: none)')
-    parser.add_argument('--checkpoint', help="checkpoint to measure, or 'default' for the one that ships")
-    parser.add_argument('--data', type=Path, help='folder with kitti/training in it (index.csv names the splits)')
-    parser.add_argument('--split', default='val', help='split of --data to measure on (default: val)')
-    parser.add_argument('--crop', choices=CROPS, default='garg', help='part of the frame that counts (default: garg)')
-    parser.add_argument('--min-depth', type=float, default=MIN_DEPTH_M, metavar='M')
-    parser.add_argument('--max-depth', type=float, default=MAX_DEPTH_M, metavar='M')
-    parser.add_argument('--calib', type=Path, help='calibration of --gt (KITTI txt, camera_info YAML): flat_ground')
-    parser.add_argument('--camera', type=int, default=2, help='camera number in a KITTI --calib (default: 2)')
+    what = parser.add_argument_group('what is measured')
+    what.add_argument('--checkpoint', help="checkpoint or exported network, or 'default' for the one that ships")
+    what.add_argument('--pred', type=Path, help='folder of predictions: NAME.png (uint16 m x 256) or NAME.npy (m)')
+    what.add_argument('--resize', action='store_true', help='stretch predictions of another size over the view')
+    what.add_argument('--beside', action='append', default=[], metavar='[NAME=]PATH',
+                      help='another checkpoint or folder of predictions to show in the same tables; may be repeated')
+    what.add_argument('--backend', help='what runs --checkpoint (default: torch; auto for an exported network)')
+    what.add_argument('--device', default='cpu', help='where it runs: auto, cpu or cuda (default: cpu)')
+    on = parser.add_argument_group('on what')
+    on.add_argument('--data', help='NAME:PATH#SPLIT of a dataset, a bag, a training config (its val sources), or a '
+                                   'folder with kitti/training in it')
+    on.add_argument('changes', nargs='*', metavar='key=value', help='settings that differ from the config of --data')
+    on.add_argument('--split', default='val', help='split of a folder given by --data (default: val)')
+    on.add_argument('--gt', type=Path, help='folder of measured depth, NAME.png (uint16 m x 256, 0: none)')
+    on.add_argument('--images', type=Path, help='images NAME.png or .jpg of --gt for the report (default: image/ '
+                                                  'beside)')
+    on.add_argument('--calib', type=Path, help='calibration of --gt (KITTI txt, camera_info YAML): flat_ground')
+    on.add_argument('--camera', type=int, default=2, help='camera number in a KITTI --calib (default: 2)')
     for name in ('fx', 'fy', 'cx', 'cy'):
-        parser.add_argument(f'--{name}', type=float, help='intrinsics of --gt [px] instead of --calib')
-    parser.add_argument('--backend', default='torch', help='what runs --checkpoint (default: torch)')
-    parser.add_argument('--json', action='store_true', help='print one JSON object')
+        on.add_argument(f'--{name}', type=float, help='intrinsics of --gt [px] instead of --calib')
+    how = parser.add_argument_group('how')
+    how.add_argument('--crop', choices=CROPS, default='garg', help='part of the frame that counts (default: garg)')
+    how.add_argument('--min-depth', type=float, default=MIN_DEPTH_M, metavar='M')
+    how.add_argument('--max-depth', type=float, default=MAX_DEPTH_M, metavar='M')
+    how.add_argument('--draws', type=int, default=DRAWS, help=f'of the bootstrap (default: {DRAWS}; 0: no intervals)')
+    how.add_argument('--seed', type=int, default=0, help='of the bootstrap (default: 0)')
+    how.add_argument('--report', type=Path, metavar='FILE.html', help='write a page with tables, curves and frames')
+    how.add_argument('--json', action='store_true', help='print one JSON object')
     return parser
 
 
-def evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure as the options say; the metrics lie at the top of the result, the baselines' under `baselines`."""
-    if args.max_depth <= args.min_depth:
-        raise ConfigError(f'expected --min-depth < --max-depth, got {args.min_depth} and {args.max_depth}')
-    if args.pred and args.gt and not args.checkpoint:
-        result = evaluate_folders(args)
-    elif args.checkpoint and args.data and not args.pred:
-        result = evaluate_checkpoint(args)
-    else:
-        raise ConfigError('expected --pred DIR --gt DIR, or --checkpoint FILE --data DIR (see --help)')
-    return {**result, 'crop': args.crop, 'min_depth_m': args.min_depth, 'max_depth_m': args.max_depth}
+def run(args: argparse.Namespace) -> None:
+    """Measure as the options say, print the result, write the report."""
+    protocol = Protocol(args.crop, args.min_depth, args.max_depth)
+    if not 0 <= protocol.min_depth_m < protocol.max_depth_m:
+        raise ConfigError(f'expected --min-depth < --max-depth, both >= 0, got {args.min_depth} and {args.max_depth}')
+    if bool(args.checkpoint) == bool(args.pred) or bool(args.data) == bool(args.gt) or (args.checkpoint and args.gt):
+        raise ConfigError('expected --pred DIR --gt DIR, or --checkpoint FILE --data DATA, or --pred DIR --data DATA '
+                          '(see --help)')
+    data = open_folder(args) if args.gt else open_data(args.data, args.split, args.changes)
+    text, predictor = opened(args.checkpoint or args.pred, args, protocol)
+    missing = predictor.missing(data.frames) if isinstance(predictor, Folder) else []
+    absent = set(missing)
+    frames = [frame for frame in data.frames if frame.name not in absent]
+    predictors = {PREDICTION: predictor, **others(args, protocol), **trivial_baselines(replace(data, frames=frames))}
+    scores, without = measure(data, frames, predictors, protocol, args)
+    result = plain({**summary(scores), 'images': len(scores[PREDICTION].rows), 'missing': len(missing),
+                    'warnings': warnings(scores[PREDICTION], data, missing, without),
+                    'crop': args.crop, 'min_depth_m': args.min_depth, 'max_depth_m': args.max_depth,
+                    'prediction': text, 'data': data.text})
+    for warning in result['warnings']:
+        cli.warn(NAME, warning)
+    if args.report:
+        write_report(args.report, result, scores[PREDICTION], frames, predictor, protocol)
+    cli.print_json(result) if args.json else print_result(result)
 
 
-def evaluate_checkpoint(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure a checkpoint, as the node runs it, on a split of the data: mean by drive, then over drives."""
-    from depth_node.estimator import DepthEstimator
-
-    frames = load_val(open_source(f'kitti:kitti/training#{args.split}', args.data))
-    if not frames:
-        raise ConfigError(f'{args.data}: expected images with measured depth in split {args.split!r}, got none')
-    path = None if args.checkpoint == 'default' else args.checkpoint
-    estimator = DepthEstimator.from_checkpoint(path, device='cpu', backend=args.backend)
-
-    def run(name: str, predict: Predict) -> dict[str, Any]:
-        return measure(predict, frames, args.crop, args.min_depth, args.max_depth, name)
-
-    result = run('network', lambda rgb, camera: estimator(rgb, camera).depth_m)
-    baselines: dict[str, Predict] = {'row_mean': row_mean_of_training(args.data), 'flat_ground': flat_ground()}
-    measured = {name: run(name, predict) for name, predict in baselines.items()}
-    drives = {
-        drive: {**metrics, 'baselines': {name: found['drives'][drive] for name, found in measured.items()}}
-        for drive, metrics in result['drives'].items()
-    }
-    means = {name: found['mean'] for name, found in measured.items()}
-    return {**result['mean'], 'images': len(frames), 'baselines': means, 'drives': drives}
+def opened(path: str | Path, args: argparse.Namespace, protocol: Protocol) -> tuple[str, Predictor]:
+    """Return what a checkpoint or a folder of maps predicts, and what it is called."""
+    if Path(path).is_dir() or path == args.pred:
+        return str(path), Folder(Path(path), args.resize)
+    estimator = load_estimator(str(path), args.device, args.backend)
+    return estimator.description, network(estimator, protocol)
 
 
-def row_mean_of_training(data: Path) -> RowMean:
-    """Fit the row mean on the training split's measured depth, drives weighing the same."""
-    drives: dict[str, list[ValFrame]] = {}
-    for frame in load_val(open_source('kitti:kitti/training#train', data)):
-        drives.setdefault(frame.drive, []).append(frame)
-    chosen = [frame for frames in drives.values() for frame in frames[:: max(1, len(frames) // 10)][:10]]
-    return row_mean(slopes_and_depths(frame.truth_m, frame.camera) for frame in chosen)
+def others(args: argparse.Namespace, protocol: Protocol) -> dict[str, Predictor]:
+    """Return what --beside names, by its name."""
+    found: dict[str, Predictor] = {}
+    for text in args.beside:
+        name, _, path = text.rpartition('=')
+        name = name or Path(path).stem
+        if name in (*found, PREDICTION, *BASELINES):
+            raise ConfigError(f'--beside {text}: expected a name of its own, got {name!r} again; give NAME=PATH')
+        found[name] = opened(path, args, protocol)[1]
+    return found
 
 
-def slopes_and_depths(truth_m: Array, camera: Intrinsics) -> tuple[Array, Array]:
-    """Return the slope of the row and the depth [m] of each measured pixel of a map (H, W)."""
-    rows, columns = np.nonzero(truth_m)
-    return row_slopes(camera)[rows], truth_m[rows, columns]
+def measure(data: Data, frames: Sequence[Frame], predictors: dict[str, Predictor], protocol: Protocol,
+            args: argparse.Namespace) -> tuple[dict[str, Scores], list[str]]:
+    """Return the scores of each predictor, and the names of frames without measured depth that counts."""
+    scores = {name: Scores(args.draws, args.seed) for name in predictors}
+    without = []
+    for frame in cli.progress(frames, text='measuring'):
+        measured = frame.read()
+        if measured is None or not protocol.wanted(measured.truth_m).any():
+            without.append(frame.name)
+            continue
+        for name, predictor in predictors.items():
+            prediction = predictor(measured)
+            if prediction is not None:
+                scores[name].add(measured.drive, measured.name, measured.truth_m, prediction, protocol)
+    if not scores[PREDICTION].rows:
+        raise ConfigError(f'{data.text}: expected images with measured depth in crop {protocol.crop} between '
+                          f'{protocol.min_depth_m:g} and {protocol.max_depth_m:g} m, got none in {len(frames)}')
+    return scores, without
 
 
-def report(result: dict[str, Any], as_json: bool) -> None:
-    """Print a result as JSON, or as tables: all together, then by drive."""
-    if as_json:
-        cli.print_json(result)
-        return
-    drives = result.get('drives', {})
-    mean = ', mean over drives' if drives else ''
-    print(f'{result["images"]} images{mean}; crop {result["crop"]}; {result["min_depth_m"]:g} to '
-          f'{result["max_depth_m"]:g} m; no scaling')
-    rows = [('prediction', result), *((name, row) for name, row in result['baselines'].items() if row)]
-    print(cli.columns([('', *NAMES, 'coverage'), *((name, *numbers(row)) for name, row in rows)]))
-    if drives:
-        header = ('drive', *NAMES, 'coverage', 'row_mean abs_rel', 'flat_ground abs_rel')
-        table = [(drive, *numbers(row), *(f'{row["baselines"][name]["abs_rel"]:.3f}' for name in row['baselines']))
-                 for drive, row in drives.items()]
-        print('\n' + cli.columns([header, *table]))
+def summary(scores: dict[str, Scores]) -> dict[str, Any]:
+    """Return the prediction's summary, the baselines' under `baselines`, and all by drive where drives are known."""
+    prediction = scores[PREDICTION]
+    baselines = {name: {**part, 'difference': prediction.difference(found)} if (part := found.summary()) else None
+                 for name, found in scores.items() if name != PREDICTION}
+    whole = prediction.summary()
+    if not whole:
+        raise ConfigError('expected estimates > 0 where depth was measured, got none in any image')
+    drives = {}
+    for drive in sorted(set(prediction.drives) - {''}):
+        parts = {name: found.of_drive(drive) for name, found in scores.items()}
+        row = parts.pop(PREDICTION)
+        beside = {name: part.summary() for name, part in parts.items() if baselines[name]}
+        drives[drive] = {**row.summary(), 'images': len(row.rows), 'baselines': beside}
+    return {**whole, 'baselines': baselines, **({'drives': drives} if drives else {})}
 
 
-def numbers(row: dict[str, float]) -> list[str]:
-    """Format the metrics of a row of the table."""
-    return [f'{row[name]:.3f}' for name in (*NAMES, 'coverage')]
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it: what is not finite becomes null, numbers are rounded to 6 digits."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ MIN_DEPTH_M, MAX_DEPTH_M = 1e-3, 80.0
 GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 KB_CROP = Size(352, 1216)
 CROPS = ('none', 'garg', 'garg_kb')
+BINS = ((0, 10), (10, 20), (20, 40), (40, 80))  # of measured distance [m]
+BIN_NAMES = ('abs_rel', 'rmse_m', 'delta1')
 
 
 def compute_errors(gt_m: Array, pred_m: Array) -> dict[str, float]:
@@ -46,37 +49,50 @@ def compute_errors(gt_m: Array, pred_m: Array) -> dict[str, float]:
     }
 
 
-def image_errors(
-    gt_m: Array, pred_m: Array, crop: str = 'garg', min_depth_m: float = MIN_DEPTH_M, max_depth_m: float = MAX_DEPTH_M
-) -> dict[str, float]:
-    """Compare depth maps (H, W) [m] where truth has a depth in range; `coverage` is the part of it that has one too.
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Which pixels count: those in a crop of CROPS whose measured depth is greater than min and less than max."""
 
-    A prediction of +Inf (nothing within range) counts as max_depth_m, others are clamped to the range; a pixel with
-    no estimate (NaN or 0) is left out of the errors and lowers the coverage.
+    crop: str = 'garg'
+    min_depth_m: float = MIN_DEPTH_M
+    max_depth_m: float = MAX_DEPTH_M
+
+    def wanted(self, gt_m: Array) -> Array:
+        """Return the pixels (H, W) bool of a measured map [m] that count."""
+        with np.errstate(invalid='ignore'):
+            return (gt_m > self.min_depth_m) & (gt_m < self.max_depth_m) & crop_mask(Size(*gt_m.shape), self.crop)
+
+    def compared(self, gt_m: Array, pred_m: Array) -> tuple[Array, Array]:
+        """Return which pixels (H, W) bool count and have an estimate (> 0), and the prediction clamped to the range.
+
+        +Inf (nothing within range) becomes max_depth_m. Raises ValueError where the shapes differ.
+        """
+        if gt_m.shape != pred_m.shape:
+            raise ValueError(f'expected maps of one shape, got truth {gt_m.shape} and prediction {pred_m.shape}')
+        with np.errstate(invalid='ignore'):
+            return self.wanted(gt_m) & (pred_m > 0), np.clip(pred_m, self.min_depth_m, self.max_depth_m)
+
+
+def image_errors(gt_m: Array, pred_m: Array, protocol: Protocol = Protocol()) -> dict[str, float]:
+    """Compare depth maps (H, W) [m] where truth counts; `coverage` is the part of it that has an estimate.
+
+    A pixel with no estimate (NaN or 0) is left out of the errors and lowers the coverage; see Protocol for the others.
     """
-    valid = comparable(gt_m, pred_m, crop, min_depth_m, max_depth_m)
-    wanted = wanted_pixels(gt_m, crop, min_depth_m, max_depth_m)
-    pred_m = np.clip(pred_m[valid], min_depth_m, max_depth_m)
-    coverage = float(valid.sum() / wanted.sum()) if wanted.any() else float('nan')
-    return {**compute_errors(gt_m[valid], pred_m), 'coverage': coverage}
+    valid, pred_m = protocol.compared(gt_m, pred_m)
+    wanted = protocol.wanted(gt_m).sum()
+    coverage = float(valid.sum() / wanted) if wanted else float('nan')
+    return {**compute_errors(gt_m[valid], pred_m[valid]), 'coverage': coverage}
 
 
-def wanted_pixels(
-    gt_m: Array, crop: str = 'garg', min_depth_m: float = MIN_DEPTH_M, max_depth_m: float = MAX_DEPTH_M
-) -> Array:
-    """Return the pixels (H, W) bool of a measured map [m] that count: in the crop and between the limits."""
-    with np.errstate(invalid='ignore'):
-        return (gt_m > min_depth_m) & (gt_m < max_depth_m) & crop_mask(Size(*gt_m.shape), crop)
-
-
-def comparable(
-    gt_m: Array, pred_m: Array, crop: str = 'garg', min_depth_m: float = MIN_DEPTH_M, max_depth_m: float = MAX_DEPTH_M
-) -> Array:
-    """Return the pixels (H, W) bool that count and have a prediction > 0; raises ValueError where the shapes differ."""
-    if gt_m.shape != pred_m.shape:
-        raise ValueError(f'expected maps of one shape, got truth {gt_m.shape} and prediction {pred_m.shape}')
-    with np.errstate(invalid='ignore'):
-        return wanted_pixels(gt_m, crop, min_depth_m, max_depth_m) & (pred_m > 0)
+def bin_errors(gt_m: Array, pred_m: Array) -> dict[str, float]:
+    """Return BIN_NAMES of depths (N,) [m] in each of BINS of measured distance as `abs_rel 0-10`, and its `share`."""
+    found = {}
+    for low, high in BINS:
+        inside = (gt_m > low) & (gt_m <= high)
+        errors = compute_errors(gt_m[inside], pred_m[inside])
+        found.update({f'{name} {low}-{high}': errors[name] for name in BIN_NAMES})
+        found[f'share {low}-{high}'] = float(inside.mean()) if inside.size else float('nan')
+    return found
 
 
 def crop_mask(size: Size, crop: str) -> Array:
@@ -97,9 +113,14 @@ def crop_mask(size: Size, crop: str) -> Array:
 
 
 def mean_errors(errors: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Average each metric over images (or drives), those without a single pixel left out."""
-    rows = [row for row in errors if np.isfinite(row['abs_rel'])]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+    """Average each metric over the images (or drives) that have it; {} where none has a single pixel to compare."""
+    rows = list(errors)
+    if not any(np.isfinite(row['abs_rel']) for row in rows):
+        return {}
+    table = np.array([list(row.values()) for row in rows], np.float64)
+    known = np.isfinite(table)
+    means = np.where(known, table, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+    return dict(zip(rows[0], means.tolist(), strict=True))
 
 
 def by_drive(drives: Iterable[str], errors: Iterable[Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -16,9 +16,10 @@ from msg_tools.cli import progress
 
 from .confidence import kept_abs_rel
 from .datasets.frame import Item, truth_map
-from .metrics import MAX_DEPTH_M, MIN_DEPTH_M, NAMES, by_drive, comparable, image_errors, mean_errors
+from .metrics import NAMES, Protocol, by_drive, image_errors, mean_errors
 
 Predict = Callable[[Array, Intrinsics], Array]  # rgb uint8 (H, W, 3) and its camera to depth_m (H, W)
+PROTOCOL = Protocol()  # Garg crop, to 80 m
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +51,24 @@ def validate(model: nn.Module, config: ModelConfig, frames: Sequence[ValFrame]) 
     It runs as users run it, through DepthEstimator, on a copy of the network, on the device where it lies. To the
     metrics comes `kept80_abs_rel`: what abs_rel is without the 20 % least confident pixels of each image.
     """
-    device = next(model.parameters()).device.type
-    estimator = DepthEstimator(TorchBackend(model, device, threads=0), config)
-    estimator.limits = Limits(MIN_DEPTH_M, MAX_DEPTH_M)
+    estimator = estimator_of(model, config)
     rows = [network_errors(estimator, frame) for frame in progress(frames, text='validating')]
     return summary(frames, rows)
 
 
-def network_errors(estimator: DepthEstimator, frame: ValFrame) -> dict[str, float]:
+def estimator_of(model: nn.Module, config: ModelConfig) -> DepthEstimator:
+    """Return what runs a network in training as users run it, with the limits of the metrics."""
+    estimator = DepthEstimator(TorchBackend(model, next(model.parameters()).device.type, threads=0), config)
+    estimator.limits = Limits(PROTOCOL.min_depth_m, PROTOCOL.max_depth_m)
+    return estimator
+
+
+def network_errors(estimator: DepthEstimator, frame: ValFrame, protocol: Protocol = PROTOCOL) -> dict[str, float]:
     """Return the metrics of an estimator on one frame."""
     result = estimator(frame.rgb, frame.camera)
-    valid = comparable(frame.truth_m, result.depth_m)
-    pred_m = result.depth_m[valid].clip(MIN_DEPTH_M, MAX_DEPTH_M)
-    kept80 = kept_abs_rel(frame.truth_m[valid], pred_m, result.confidence[valid])
-    return {**image_errors(frame.truth_m, result.depth_m), 'kept80_abs_rel': kept80}
-
-
-def measure(
-    predict: Predict,
-    frames: Sequence[ValFrame],
-    crop: str = 'garg',
-    min_depth_m: float = MIN_DEPTH_M,
-    max_depth_m: float = MAX_DEPTH_M,
-    text: str = 'validating',
-) -> dict[str, Any]:
-    """Return a predictor's metrics as `validate` does, without those of the confidence."""
-    return summary(frames, [
-        image_errors(frame.truth_m, predict(frame.rgb, frame.camera), crop, min_depth_m, max_depth_m)
-        for frame in progress(frames, text=text)
-    ])
+    valid, pred_m = protocol.compared(frame.truth_m, result.depth_m)
+    kept80 = kept_abs_rel(frame.truth_m[valid], pred_m[valid], result.confidence[valid])
+    return {**image_errors(frame.truth_m, result.depth_m, protocol), 'kept80_abs_rel': kept80}
 
 
 def summary(frames: Sequence[ValFrame], rows: Sequence[dict[str, float]]) -> dict[str, Any]:

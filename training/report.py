@@ -1,0 +1,234 @@
+"""depth_eval's report: one HTML file with everything in it, for a browser without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msg_tools.cli import package_version
+from msg_tools.whole_file import write_whole
+
+from .confidence import DROPPED
+from .evaluate_data import Frame
+from .evaluate_predictors import Predictor
+from .evaluate_scores import MAIN, Scores
+from .evaluate_text import PAIRED, number, rows_of, signed
+from .metrics import Protocol
+from .report_charts import Interval, bars, bubbles, curves, points
+from .report_frames import gradients, pictures
+from .report_style import CHANCE, COLORS, ORACLE, OTHERS, STYLE
+from .sharpness import NAMES as EDGE_NAMES
+
+EXAMPLES = 2  # frames each of the worst, the median and the best
+SHOWN = ('abs_rel', 'rmse_m', 'delta1', 'edge_f1', 'kept80_abs_rel')  # beside a frame
+
+
+def write_report(path: Path, result: dict[str, Any], scores: Scores, frames: Sequence[Frame], predictor: Predictor,
+                 protocol: Protocol) -> None:
+    """Write the page of a result; the frames shown are read and predicted once more."""
+    colors = colors_of(result)
+    sections = [warnings(result), whole(result, colors), by_drive(result, colors), by_distance(result, colors),
+                edges(result, colors), confidence(result), examples(scores, frames, predictor, protocol)]
+    drives = f', mean over {len(result["drives"])} drives' if 'drives' in result else ''
+    head = (f'<h1>Depth evaluation</h1><p>{escape(result["prediction"])}<br>on <code>{escape(result["data"])}</code>: '
+            f'{result["images"]} images{drives}; crop {result["crop"]}, {result["min_depth_m"]:g} to '
+            f'{result["max_depth_m"]:g} m; metres as predicted, no scaling of any kind</p>')
+    foot = f'<footer>depth_node {package_version()}, depth_eval, {datetime.now():%Y-%m-%d %H:%M}</footer>'
+    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Depth evaluation</title>'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+            f'<body><main>{head}{tiles(result)}{"".join(sections)}{foot}</main></body></html>')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, page.encode())
+
+
+def colors_of(result: dict[str, Any]) -> dict[str, str]:
+    """Return a colour for each row of the tables."""
+    others = iter(OTHERS * len(result['baselines']))
+    return {name: COLORS.get(name) or next(others) for name, _ in rows_of(result)}
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a titled part of the page."""
+    return f'<section><h2>{escape(title)}</h2>{"".join(parts)}</section>'
+
+
+def paragraph(words: str) -> str:
+    """Return a paragraph of plain text."""
+    return f'<p>{escape(words)}</p>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = '') -> str:
+    """Return a table of cells that are HTML already; of kind `lead` the first row is set off."""
+    top = ''.join(f'<th>{escape(cell)}</th>' for cell in head)
+    body = ''.join(f'<tr>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>' for row in rows)
+    return (f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+            '</div>')
+
+
+def legend(colors: dict[str, str]) -> str:
+    """Return which colour is what."""
+    return f'<div class="legend">{"".join(f"<span>{key(name, color)}</span>" for name, color in colors.items())}</div>'
+
+
+def key(name: str, color: str) -> str:
+    """Return a name beside its colour."""
+    return f'<span class="key" style="background:{color}"></span>{escape(name)}'
+
+
+def cell(row: dict[str, Any], name: str) -> str:
+    """Return a metric and its interval."""
+    low, high = row['intervals'].get(name, (None, None))
+    small = '' if low is None else f'<small>{low:.3f} to {high:.3f}</small>'
+    return number(row.get(name, row['sharpness'].get(name))) + small
+
+
+def tiles(result: dict[str, Any]) -> str:
+    """Return the few numbers that matter most."""
+    found = [(number(result['abs_rel']), 'abs_rel: mean relative error'),
+             (f'{result["delta1"]:.1%}', 'of pixels within a factor of 1.25'),
+             (f'{result["rmse_m"]:.2f} m', 'root mean square error')]
+    if result['sharpness']['edge_f1'] is not None:
+        found.append((number(result['sharpness']['edge_f1']), 'boundary F1 at depth edges'))
+    if 'confidence' in result:
+        found.append((f'{-result["confidence"]["kept80_gain"]:+.0%}', 'abs_rel without the 20 % least confident'))
+    boxes = ''.join(f'<div class="tile"><b>{value}</b><span>{escape(name)}</span></div>' for value, name in found)
+    return f'<div class="tiles">{boxes}</div>'
+
+
+def warnings(result: dict[str, Any]) -> str:
+    """Return what a reader must know first."""
+    lines = ''.join(paragraph(line) for line in result['warnings'])
+    return f'<section class="warning"><h2>Warnings</h2>{lines}</section>' if lines else ''
+
+
+def whole(result: dict[str, Any], colors: dict[str, str]) -> str:
+    """Return the table of all metrics, beside the baselines."""
+    rows = ([key(name, colors[name]), *(cell(row, metric) for metric in MAIN)] for name, row in rows_of(result))
+    note = ('Mean over the images of a drive, then over drives. Below each number: its 95 % interval by a bootstrap '
+            'over drives and the images in them. row_mean (the mean depth of each row) and flat_ground (below a level '
+            'camera) look at no image.')
+    paired = ([key(name, colors[name]), *(signed(row['difference'].get(metric)) for metric in PAIRED)]
+              for name, row in rows_of(result) if name != 'prediction')
+    return section('Metrics', paragraph(note), table(('', *MAIN), rows, 'lead'), '<h3>Prediction minus the others</h3>',
+                   paragraph('Taken frame by frame: an interval without 0 is a difference that these drives can tell.'),
+                   table(('', *PAIRED), paired))
+
+
+def by_drive(result: dict[str, Any], colors: dict[str, str]) -> str:
+    """Return abs_rel of each drive with its interval, and the table behind it."""
+    drives = result.get('drives', {})
+    if not drives:
+        return ''
+    chart = [(drive, [interval(name, row, colors) for name, row in rows_of(of)]) for drive, of in drives.items()]
+    names = [name for name in colors if name != 'prediction']
+    rows = [[escape(drive), str(row['images']), *(number(row.get(metric)) for metric in PAIRED),
+             number(row['sharpness']['edge_f1']), number(row.get('confidence', {}).get('kept80_abs_rel')),
+             *(number(row['baselines'].get(name, {}).get('abs_rel')) for name in names)]
+            for drive, row in drives.items()]
+    head = ('drive', 'images', *PAIRED, 'edge_f1', 'kept80', *(f'{name} abs_rel' for name in names))
+    return section('By drive', legend(colors), points(chart, 'abs_rel, with the interval of its images'),
+                   table(head, rows))
+
+
+def interval(name: str, row: dict[str, Any], colors: dict[str, str]) -> Interval:
+    """Return abs_rel as a point with its interval."""
+    low, high = row['intervals']['abs_rel']
+    return row['abs_rel'], low, high, colors[name]
+
+
+def by_distance(result: dict[str, Any], colors: dict[str, str]) -> str:
+    """Return abs_rel and delta1 in bins of the measured distance."""
+    spans = list(result['bins'])
+
+    def series(metric: str) -> list[tuple[str, list[float | None], str]]:
+        return [(name, [row['bins'].get(span, {}).get(metric) for span in spans], colors[name])
+                for name, row in rows_of(result)]
+
+    groups = [f'{span} m' for span in spans]
+    shares = ', '.join(f'{span} m {result["bins"][span]["share"]:.0%}' for span in spans)
+    charts = ''.join(f'<div><h3>{metric}</h3>{bars(groups, series(metric), metric)}</div>'
+                     for metric in ('abs_rel', 'delta1'))
+    return section('By distance', paragraph(f'Of the pixels: {shares}.'), legend(colors),
+                   f'<div class="two">{charts}</div>')
+
+
+def edges(result: dict[str, Any], colors: dict[str, str]) -> str:
+    """Return the table of sharpness."""
+    if result['sharpness']['edge_f1'] is None:
+        return ''
+    note = ('Measured pixels along a row, 1/80 of the width apart, are compared. edge_f1: boundary F1 of Depth Pro '
+            '(Bochkovskii et al. 2024) on these pairs; edge_contrast: how much of the ratio of depths at an edge the '
+            'prediction has (1: all, 0: blurred away); edge_order: at how many edges the nearer side is nearer in it.')
+    rows = ([key(name, colors[name]), *(cell(row, metric) for metric in EDGE_NAMES)] for name, row in rows_of(result))
+    return section('Sharpness at depth edges', paragraph(note), table(('', *EDGE_NAMES), rows, 'lead'))
+
+
+def confidence(result: dict[str, Any]) -> str:
+    """Return the curves of the confidence."""
+    if 'confidence' not in result:
+        return ''
+    found = result['confidence']
+    curve, oracle = (found['sparsification'][name] for name in ('abs_rel', 'oracle'))
+    dropped = DROPPED.tolist()
+    left = curves([(dropped, [curve[0]] * len(dropped), CHANCE, True), (dropped, oracle, ORACLE, False),
+                   (dropped, curve, COLORS['prediction'], False)], 'part of the pixels dropped', 'abs_rel of the rest')
+    columns = [found['reliability'][name] for name in ('stated', 'delta1', 'share')]
+    right = bubbles([row for row in zip(*columns, strict=True) if row[0] is not None], COLORS['prediction'],
+                    'stated confidence', 'part within a factor of 1.25')
+    keys = legend({'by confidence': COLORS['prediction'], 'by the true error (oracle)': ORACLE, 'at random': CHANCE})
+    note = (f'Without the 20 % least confident pixels of each image abs_rel is {found["kept80_abs_rel"]:.3f}, not '
+            f'{result["abs_rel"]:.3f}. Area above the oracle (ause) {found["ause"]:.3f}, area below random dropping '
+            f'(aurg) {found["aurg"]:.3f}; expected calibration error {found["calibration_error"]:.3f}.')
+    size = '<div class="legend"><span>on the diagonal what is stated comes true; size: part of the pixels</span></div>'
+    return section('Confidence', paragraph(note), f'<div class="two"><div><h3>Sparsification</h3>{keys}{left}</div>'
+                   f'<div><h3>Reliability</h3>{size}{right}</div></div>')
+
+
+def examples(scores: Scores, frames: Sequence[Frame], predictor: Predictor, protocol: Protocol) -> str:
+    """Return the worst, the median and the best frames in pictures."""
+    ramps = ''.join(f'<div class="ramp">{name}<i style="background:{ramp}"></i><div>'
+                    f'{"".join(f"<span>{tick}</span>" for tick in marks)}</div></div>'
+                    for name, (ramp, marks) in gradients().items())
+    by_name = {frame.name: frame for frame in frames}
+    parts = [f'<div class="ramps">{ramps}</div>']
+    for title, row in chosen(scores):
+        frame = by_name[scores.names[row]].read()
+        prediction = frame and predictor(frame)
+        if frame and prediction:
+            errors = scores.rows[row]
+            figures = ''.join(f'<figure><img alt="{caption}" src="{data}"><figcaption>{caption}</figcaption></figure>'
+                              for caption, data in pictures(frame, prediction, protocol))
+            parts.append(f'<div class="frame"><h3>{title}<span>{escape(frame.name)}</span></h3>'
+                         f'<div class="pictures">{figures}{numbers(errors)}</div></div>')
+    return section('Frames: worst, median, best', *parts)
+
+
+def numbers(errors: dict[str, float]) -> str:
+    """Return a frame's own numbers."""
+    known = {name: errors[name] for name in SHOWN if np.isfinite(errors.get(name, np.nan))}
+    return f'<dl>{"".join(f"<dt>{name}</dt><dd>{value:.3f}</dd>" for name, value in known.items())}</dl>'
+
+
+def chosen(scores: Scores) -> list[tuple[str, int]]:
+    """Return titles and row numbers of the frames to show: EXAMPLES each, of as many drives as there are."""
+    errors = np.array([row['abs_rel'] for row in scores.rows])
+    order = [row for row in np.argsort(-errors, kind='stable').tolist() if np.isfinite(errors[row])]
+    middle = sorted(order, key=lambda row: abs(order.index(row) - (len(order) - 1) / 2))
+    found: list[tuple[str, int]] = []
+    for title, candidates in (('worst', order), ('best', order[::-1]), ('median', middle)):
+        left = [row for row in candidates if row not in {row for _, row in found}]
+        found += [(title, row) for row in other_drives_first(left, scores.drives)[:EXAMPLES]]
+    return sorted(found, key=lambda item: ('worst', 'median', 'best').index(item[0]))
+
+
+def other_drives_first(rows: Sequence[int], drives: Sequence[str]) -> list[int]:
+    """Return row numbers with the first of each drive first."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        seen.setdefault(drives[row], row)
+    return [*seen.values(), *(row for row in rows if row not in seen.values())]

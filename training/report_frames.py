@@ -1,0 +1,93 @@
+"""Pictures of single frames for depth_eval's report: image, truth, prediction, error, confidence, as JPEG in text."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from depth_node.demo.pictures import diverging
+from msg_tools.camera import Array
+from msg_tools.colors import FAR_M, NEAR_M, depth_colors, overlay
+
+from .evaluate_data import Measured
+from .evaluate_predictors import Prediction
+from .metrics import Protocol
+
+WIDTH = 640
+ERROR_SPAN = 0.4  # relative error at the ends of the colours
+QUALITY = 82
+
+
+def pictures(frame: Measured, prediction: Prediction, protocol: Protocol) -> Iterator[tuple[str, str]]:
+    """Yield captions and data URIs of a frame's pictures."""
+    height, width = frame.truth_m.shape
+    shape = max(1, round(height * WIDTH / width)), WIDTH
+    rgb = np.full((*shape, 3), 40, np.uint8) if frame.rgb is None else smaller(frame.rgb, shape)
+    if frame.rgb is not None:
+        yield 'image', jpeg(rgb)
+    yield 'measured depth', jpeg(overlay(rgb, thinned(frame.truth_m, np.ones_like(frame.truth_m), shape)))
+    yield 'prediction', jpeg(smaller(depth_colors(prediction.depth_m), shape))
+    yield 'error', jpeg(error_picture(rgb, frame.truth_m, prediction.depth_m, protocol))
+    if prediction.confidence is not None:
+        yield 'confidence', jpeg(smaller(confidence_colors(prediction.confidence), shape))
+
+
+def smaller(picture: Array, shape: tuple[int, int]) -> Array:
+    """Resize a picture uint8 (H, W, 3) to this shape."""
+    return cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+def thinned(truth_m: Array, value: Array, shape: tuple[int, int]) -> Array:
+    """Draw value * truth (H, W) at the nearest measured pixels into a map float32 of another shape; 0: none."""
+    rows, columns = np.nonzero(truth_m)
+    order = np.argsort(-truth_m[rows, columns], kind='stable')  # the nearest is drawn last
+    rows, columns = rows[order], columns[order]
+    drawn = np.zeros(shape, np.float32)
+    at = rows * shape[0] // truth_m.shape[0], columns * shape[1] // truth_m.shape[1]
+    drawn[at] = truth_m[rows, columns] * value[rows, columns]
+    return drawn
+
+
+def error_picture(rgb: Array, truth_m: Array, depth_m: Array, protocol: Protocol) -> Array:
+    """Draw the relative error where truth counts as dots on the darkened image uint8 (h, w, 3)."""
+    valid, pred_m = protocol.compared(truth_m, depth_m)
+    counted = np.where(valid, truth_m, 0)
+    near = thinned(counted, np.ones_like(truth_m), rgb.shape[:2])
+    drawn = thinned(counted, np.where(valid, pred_m, 0) / np.where(valid, truth_m, 1), rgb.shape[:2])
+    ratio: Array = np.where(near > 0, drawn / np.where(near > 0, near, 1), 0).astype(np.float32)
+    ratio = np.asarray(cv2.dilate(ratio, np.ones((2, 2), np.uint8)))
+    canvas = np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None] // 3, 3, 2)
+    known = ratio > 0
+    canvas[known] = diverging((ratio[known] - 1) / ERROR_SPAN)
+    return canvas
+
+
+def confidence_colors(confidence: Array) -> Array:
+    """Return confidence (H, W) 0..1 as uint8 (H, W, 3) RGB: dark is unsure, yellow is sure."""
+    index = np.rint(np.clip(confidence, 0, 1) * 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_CIVIDIS), cv2.COLOR_BGR2RGB)
+
+
+def jpeg(picture: Array) -> str:
+    """Return a picture uint8 (H, W, 3) RGB as a data URI."""
+    _, data = cv2.imencode('.jpg', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode()
+
+
+def gradients() -> dict[str, tuple[str, Sequence[str]]]:
+    """Return the colour bars as CSS gradients with the numbers below them."""
+    steps = np.linspace(0, 1, 24)
+    depths = NEAR_M * (FAR_M / NEAR_M) ** steps
+    return {
+        'depth': (css(depth_colors(depths[None].astype(np.float32))[0]), ['2 m', '5', '13', '32', '80 m']),
+        'error': (css(diverging(2 * steps - 1)), [f'{ERROR_SPAN:.0%} too near', 'right', f'{ERROR_SPAN:.0%} too far']),
+        'confidence': (css(confidence_colors(steps[None])[0]), ['0: unsure', '0.5', '1: sure']),
+    }
+
+
+def css(colors: Array) -> str:
+    """Return colours uint8 (N, 3) as a CSS gradient."""
+    return f'linear-gradient(90deg, {", ".join("rgb({},{},{})".format(*color) for color in colors.tolist())})'
