@@ -40,22 +40,37 @@ def test_a_common_factor_costs_no_silog():
     assert compute_errors(gt, 1.3 * gt)['silog'] == pytest.approx(0.0, abs=1e-9)
 
 
-MONODEPTH2 = {
-    'abs_rel': 0.38109173451021255,
-    'sq_rel': 7.200028378621813,
-    'rmse_m': 19.37982627607944,
-    'rmse_log': 0.4881661649798814,
-    'delta1': 0.245,
-    'delta2': 0.59,
-    'delta3': 0.81,
+# What monodepth2's evaluate_depth.py (crop, limits, compute_errors) and BTS's bts_eval.py and bts_main.py returned for
+# the arrays of `peer_maps`; beside them how many pixels lie in the crop, and how many of those count.
+WHOLE_FRAME = {  # both repositories, silog BTS's alone
+    'abs_rel': 0.34348477977664543, 'sq_rel': 5.943362991914004, 'rmse_m': 17.221644747028915,
+    'rmse_log': 0.493754176323742, 'silog': 44.169718238774976,
+    'delta1': 0.3234802007808143, 'delta2': 0.5883063766499349, 'delta3': 0.7922476296709425,
+}
+BTS_IN_TRAINING = {
+    'abs_rel': 0.34374346238536113, 'sq_rel': 5.941205951914588, 'rmse_m': 17.20797415744769,
+    'rmse_log': 0.49382433989730473, 'silog': 44.21870597376437,
+    'delta1': 0.32387849527258095, 'delta2': 0.5875075437537719, 'delta3': 0.7913900623616978,
 }
 
 
-def test_same_as_monodepth2():
-    """What compute_errors of monodepth2's evaluate_depth.py returned for these arrays."""
-    gt = np.linspace(2.0, 78.0, 200)
-    errors = compute_errors(gt, gt * (1 + 0.6 * np.sin(np.arange(200))))
-    for name, value in MONODEPTH2.items():
+def peer_maps():
+    """Return sparse truth and a prediction of KITTI's size, the same on every machine."""
+    rng = np.random.default_rng(20)
+    gt = np.where(rng.random((375, 1242)) < 0.05, 2 + 90 * rng.random((375, 1242)), 0.0)
+    return gt, np.where(gt > 0, gt, 10) * np.exp(1.6 * rng.random((375, 1242)) - 1)
+
+
+@pytest.mark.parametrize(('crop', 'in_crop', 'counted', 'peer'), [
+    ('garg', 251354, 10758, WHOLE_FRAME), ('garg_kb', 232574, 9942, BTS_IN_TRAINING),
+])
+def test_same_as_monodepth2_and_bts(crop, in_crop, counted, peer):
+    gt, pred = peer_maps()
+    protocol = Protocol(crop)
+    assert crop_mask(KITTI, crop).sum() == in_crop
+    assert protocol.wanted(gt).sum() == counted
+    errors = image_errors(gt, pred, protocol)
+    for name, value in peer.items():
         assert errors[name] == pytest.approx(value, rel=1e-9), name
 
 
@@ -119,3 +134,32 @@ def test_each_drive_counts_once():
             for factor in (1.1, 1.1, 1.1, 1.3)]
     drives = by_drive(['a', 'a', 'a', 'b'], rows)
     assert mean_errors(drives.values())['abs_rel'] == pytest.approx(0.2)
+
+
+def test_bins_by_hand():
+    """5 m seen as 6, 15 m as 30: 0.2 up to 10 m, 1.0 from there to 20 m, and nothing farther."""
+    found = bin_errors(np.array([5.0, 5.0, 5.0, 15.0]), np.array([6.0, 6.0, 6.0, 30.0]))
+    assert found['abs_rel 0-10'] == pytest.approx(0.2)
+    assert found['share 0-10'] == 0.75
+    assert found['rmse_m 10-20'] == pytest.approx(15.0)
+    assert found['delta1 10-20'] == 0.0
+    assert found['share 20-40'] == 0.0
+    assert math.isnan(found['abs_rel 40-80'])
+
+
+def test_a_bin_ends_where_it_says():
+    found = bin_errors(np.array([10.0, 80.0]), np.array([10.0, 80.0]))
+    assert (found['share 0-10'], found['share 10-20'], found['share 40-80']) == (0.5, 0.0, 0.5)
+
+
+def test_a_frame_without_any_estimate_lowers_the_coverage_of_the_mean():
+    gt = np.full((4, 4), 10.0)
+    rows = [image_errors(gt, pred, Protocol('none')) for pred in (np.full((4, 4), 11.0), np.full((4, 4), np.nan))]
+    assert mean_errors(rows)['coverage'] == 0.5
+    assert mean_errors(rows)['abs_rel'] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+def test_any_float_will_do(dtype):
+    errors = image_errors(np.full((2, 2), 10, dtype), np.full((2, 2), 11, dtype), Protocol('none'))
+    assert errors['abs_rel'] == pytest.approx(0.1)

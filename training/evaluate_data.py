@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,11 @@ from msg_tools.errors import ConfigError
 
 from .config import load_config
 from .datasets import DATASETS, open_source, open_sources
-from .datasets.frame import Item, read_rgb
+from .datasets.frame import DatasetError, Item, read_rgb
 from .validate import val_frame
 
 BAGS = ('.bag', '.mcap', '.db3')
+HAVE_SPLITS = ('kitti', 'kitti_depth', 'images')  # datasets that know `train`; others' # names something else
 OF_A_DRIVE = 10  # frames that the row mean is fitted on
 
 
@@ -68,8 +70,10 @@ def open_data(text: str, split: str = 'val', changes: Sequence[str] = ()) -> Dat
 
 def train_split(source: str) -> list[Item]:
     """Return the train split of a source; none where it has no such split."""
-    name, _, path = source.partition(':')
-    return DATASETS[name](Path(path), 'train')
+    if source.partition(':')[0] in HAVE_SPLITS:
+        with suppress(DatasetError):
+            return open_source(f'{source}#train')
+    return []
 
 
 def dataset(text: str, items: Sequence[Item], fit: Iterable[Item]) -> Data:
@@ -78,18 +82,19 @@ def dataset(text: str, items: Sequence[Item], fit: Iterable[Item]) -> Data:
     for item in fit:
         drives.setdefault(item.drive, []).append(item)
     spread = [item for group in drives.values() for item in group[:: max(1, len(group) // OF_A_DRIVE)][:OF_A_DRIVE]]
-    return Data(text, [lazy(item) for item in items], [lazy(item) for item in spread])
+    several = len({item.source for item in items}) > 1
+    return Data(text, [lazy(item, several) for item in items], [lazy(item) for item in spread])
 
 
-def lazy(item: Item) -> Frame:
-    """Return a dataset's item as a frame to measure on."""
+def lazy(item: Item, of_several: bool = False) -> Frame:
+    """Return a dataset's item as a frame to measure on; of several sources the source is part of its name."""
+    name = f'{item.source}/{item.name}' if of_several else item.name
+
     def read() -> Measured | None:
         frame = val_frame(item)
-        if frame is None:
-            return None
-        return Measured(frame.drive, frame.name, frame.truth_m, frame.rgb, frame.camera)
+        return None if frame is None else Measured(frame.drive, name, frame.truth_m, frame.rgb, frame.camera)
 
-    return Frame(item.drive, item.name, read)
+    return Frame(item.drive, name, read)
 
 
 def open_folder(args: argparse.Namespace) -> Data:

@@ -15,8 +15,9 @@ Array = NDArray[Any]
 
 NAMES = ('abs_rel', 'sq_rel', 'rmse_m', 'rmse_log', 'silog', 'delta1', 'delta2', 'delta3')
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-3, 80.0
-# (top, bottom, left, right) as parts of the frame: Garg et al. 2016 as monodepth2 uses it, and the same rectangle
-# on the bottom-centred 352x1216 crop of the KITTI benchmark, as BTS uses it
+# (top, bottom, left, right) as parts of the frame: Garg et al. 2016 as monodepth2's evaluate_depth.py and BTS's
+# bts_eval.py use it, on the whole frame; and the same parts of the bottom-centred 352x1216 crop of the KITTI benchmark,
+# as BTS does where it measures while it trains (bts_main.py: there the loader has cropped the truth already)
 GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 KB_CROP = Size(352, 1216)
 CROPS = ('none', 'garg', 'garg_kb')
