@@ -47,5 +47,5 @@ def _read(path: Path, count: int = -1) -> bytes:
 
 
 def _is_cut(data: bytes) -> bool:
-    """Tell whether a PNG or JPEG lacks its end: OpenCV fills what is missing with grey, with a warning at most."""
+    """Tell whether a PNG or JPEG lacks its end: OpenCV 4 fills what is missing of a JPEG with grey."""
     return any(data.startswith(start) and end not in data[-TAIL_BYTES:] for start, end in ENDS.items())

@@ -42,7 +42,7 @@ def test_grey_16_bits_and_alpha_become_8_bit_rgb(tmp_path):
 
 @pytest.mark.parametrize('name', ['a.png', 'a.jpg'])
 def test_a_file_that_was_cut_short_is_no_image(tmp_path, name):
-    """OpenCV fills the lower half with grey and goes on."""
+    """OpenCV 4 fills the rest of a JPEG with grey and goes on."""
     path = image_file(tmp_path / name)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ImageError, match='expected an image, got a broken file of'):

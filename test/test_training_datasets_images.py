@@ -91,8 +91,8 @@ def test_splits_and_drives(folder, split, drive):
         items = open_source(f'images:{folder}{text}')
         assert [item.name for item in items] == list(names)
         assert [item.drive for item in items] == [f'drive_{name}' for name in names]
-    with pytest.raises(DatasetError, match="expected splits out of stereo, train, val, got 'trian'"):
-        open_source(f'images:{folder}#trian')
+    with pytest.raises(DatasetError, match="expected splits out of stereo, train, val, got 'tests'"):
+        open_source(f'images:{folder}#tests')
 
 
 def test_names_stay_below_the_folder_of_maps(folder):

@@ -216,8 +216,8 @@ def test_benchmark_splits_are_apart_and_may_lie_in_a_folder_of_their_archive(ben
 
 
 def test_benchmark_mistakes_are_named(benchmark, tmp_path, caplog):
-    with pytest.raises(DatasetError, match="expected the folder trian of the KITTI depth benchmark, got train, val"):
-        open_source(f'kitti_depth:{benchmark}#trian')
+    with pytest.raises(DatasetError, match="expected the folder tests of the KITTI depth benchmark, got train, val"):
+        open_source(f'kitti_depth:{benchmark}#tests')
     with pytest.raises(DatasetError, match='got none of its folders'):
         open_source(f'kitti_depth:{tmp_path / "raw"}')
     shutil.rmtree(tmp_path / 'raw/2011_09_26/2011_09_26_drive_0002_sync')
