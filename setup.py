@@ -14,13 +14,16 @@ COMMANDS = {
     'kitti_to_bag': 'msg_tools.kitti_bag',
     'velodyne_to_depth': 'msg_tools.velodyne_cli',
     'depth_train': 'depth_node_training.train',
+    'depth_study': 'depth_node_training.study',
     'depth_eval': 'depth_node_training.evaluate',
+    'depth_export': 'depth_node_training.export',
+    'depth_data': 'depth_node_training.data',
     'depth_bench': 'depth_node_training.bench',
 }
 TESTS = ['pytest', 'pytest-timeout', 'hypothesis']
 EXTRAS = {
     'ros': ['ros-rclpy[fastrtps]', *(f'ros-{name}-msgs' for name in ROS_MESSAGES)],
-    'train': ['flatbuffers'],
+    'train': ['lightning-fabric>=2.4', 'tensorboard', 'flatbuffers'],
     'openvino': ['openvino>=2024.4'],
     'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
     'test': TESTS,  # `colcon test` looks here for pytest, and else runs nothing
@@ -35,6 +38,7 @@ setup(
     packages=[
         'depth_node', 'depth_node.backends', 'depth_node.demo', 'depth_node.ros',
         'msg_tools', 'depth_node_training', 'depth_node_training.datasets',
+        'depth_node_training.networks',
     ],
     package_dir={'depth_node_training': 'training'},  # an installed package called `training` would collide
     package_data={'depth_node': ['weights/*'], 'depth_node.ros': ['*.xml']},

@@ -25,27 +25,27 @@ from .whole_file import write_whole
 
 NAME = 'python -m msg_tools.synthetic'
 DATE = '2011_09_26'
-DRIVE = f'{DATE}_drive_9001_sync'
 MARK = 'synthetic.json'
 STREET_VERSION = 1  # raise it when the same settings draw another street
 
 
 def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float = 1.0, azimuths: int = 2084,
                 supersample: float = 1.25, npy: bool = False, jobs: int = 1) -> Path:
-    """Write a synthetic drive below a folder and return the drive's own: path/2011_09_26/2011_09_26_drive_9001_sync.
+    """Write a synthetic drive below a folder and return the drive's own: path/2011_09_26/2011_09_26_drive_9000_sync.
 
-    Beside KITTI's folders it has depth_exact/image_02/FRAME.png (and .npy, float32 [m], +Inf for the sky). The same
-    settings give the same files. Raises KittiError for settings that make no drive, OSError where it cannot write.
+    The drive's number is 9000 and the seed. Beside KITTI's folders it has depth_exact/image_02/FRAME.png (and .npy,
+    float32 [m], +Inf for the sky). The same settings give the same files. Raises KittiError for settings that make no drive, OSError where it cannot write.
     """
     settings = DriveSettings(frames, seed, scale, azimuths, supersample, npy)
-    for _ in write_frames(drive_folder(path), settings, jobs):
+    drive = drive_folder(path, seed)
+    for _ in write_frames(drive, settings, jobs):
         pass
-    return drive_folder(path)
+    return drive
 
 
-def drive_folder(path: Path | str) -> Path:
-    """Return the folder of the synthetic drive below a folder."""
-    return Path(path) / DATE / DRIVE
+def drive_folder(path: Path | str, seed: int = 0) -> Path:
+    """Return the folder of the synthetic drive of this seed below a folder; each street is a drive of its own."""
+    return Path(path) / DATE / f'{DATE}_drive_{9000 + seed:04d}_sync'
 
 
 def write_frames(drive: Path, settings: DriveSettings, jobs: int = 1) -> Iterator[int]:
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     """Write a synthetic drive from the command line."""
     parser = cli.parser(NAME, 'Write a synthetic street drive with exact depth in KITTI raw layout.',
                         f'{NAME} /tmp/street --frames 20')
-    parser.add_argument('out', type=Path, metavar='OUT', help=f'folder for {DATE}/{DRIVE}')
+    parser.add_argument('out', type=Path, metavar='OUT', help=f'folder for {DATE}/{DATE}_drive_9000_sync')
     defaults = DriveSettings()
     text = 'how many, at 10 Hz and 8 m/s (default %(default)s)'
     parser.add_argument('--frames', type=int, default=defaults.frames, help=text)
@@ -119,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
 def _write(arguments: object) -> int:
     options = vars(arguments)
     settings = DriveSettings(options['frames'], options['seed'], options['scale'], npy=options['npy'])
-    drive = drive_folder(options['out'])
+    drive = drive_folder(options['out'], options['seed'])
     try:
         for _ in cli.progress(write_frames(drive, settings, options['jobs']), total=settings.frames):
             pass

@@ -205,4 +205,4 @@ def test_the_command_names_the_drive_and_refuses_a_folder_it_cannot_write(tmp_pa
     assert main([str(tmp_path / 'file' / 'out'), '--frames', '1', '--scale', '0.1']) == 1
     assert 'expected a folder that can be written' in capsys.readouterr().err
     assert main([str(tmp_path), '--frames', '1', '--scale', '0.1']) == 0
-    assert Path(capsys.readouterr().out.strip()).name == '2011_09_26_drive_9001_sync'
+    assert Path(capsys.readouterr().out.strip()).name == '2011_09_26_drive_9000_sync'

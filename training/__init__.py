@@ -1,1 +1,3 @@
-"""Datasets, training and evaluation; installed as depth_node_training."""
+"""Train, measure and export depth networks. Imported as `depth_node_training`."""
+
+from . import networks as networks  # adds their names to those that a checkpoint or a config may say

@@ -36,7 +36,7 @@ class TrainConfig:
     network: str = 'mobilenet_v2_light'
     encoder: str = ''  # mobilenet_v2_1.0_224_quant.tflite; empty: random weights
     frozen_blocks: int = 0  # the encoder's stem and this many blocks keep their weights
-    start: str = ''  # checkpoint to continue from; its weights, not its optimiser
+    start: str = ''  # checkpoint to begin from, 'default' for the one that ships: its weights, not its optimiser
     height: int = 192
     width: int = 640
     focal_px: float = 721.5377 * 640 / 1242

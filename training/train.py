@@ -105,7 +105,8 @@ def start_model(config: TrainConfig) -> nn.Module:
     """Build the network: from a checkpoint, or with ImageNet weights in its encoder, or at random."""
     model = build_model(config.model_config())
     if config.start:
-        model.load_state_dict(load_checkpoint(config.start).state)
+        path = None if config.start == 'default' else config.start
+        model.load_state_dict(load_checkpoint(path).state)
     elif config.encoder:
         fill_encoder(model, config.encoder)
     if config.frozen_blocks:
