@@ -1,12 +1,14 @@
+"""depth_eval on folders of depth PNGs: numbers by hand, and input that is wrong in every way we know of."""
+
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 
-from depth_node_training.baselines import flat_ground, row_mean
+from depth_node_training.baselines import flat_ground
 from depth_node_training.evaluate import main as depth_eval
-from depth_node_training.stereo import stereo_depth
 from msg_tools.camera import Intrinsics, Size
 from msg_tools.depth_png import write_depth_png
 
@@ -15,28 +17,6 @@ CAMERA = Intrinsics(100.0, 100.0, 31.5, 19.5, Size(40, 64))
 
 def ground(height_m=1.65):
     return flat_ground(height_m)(np.zeros(0), CAMERA)
-
-
-def test_flat_ground_by_hand():
-    """Row 36 looks down 0.165 per metre: 1.65 / 0.165 = 10 m. From the horizon up: 80 m."""
-    depth_m = ground()
-    assert depth_m.shape == (40, 64)
-    assert depth_m[36, 0] == pytest.approx(10.0)
-    assert (depth_m[:20] == 80.0).all()
-
-
-def test_row_mean_by_hand():
-    """Two images of equal weight say 10 and 20 m of the row that falls 0.1 per metre."""
-    samples = [(np.array([0.1, 0.1]), np.array([10.0, 10.0])), (np.array([0.1]), np.array([20.0]))]
-    depth_m = row_mean(samples)(np.zeros(0), CAMERA)
-    assert depth_m[30, 5] == pytest.approx(15.0)
-
-
-def test_row_mean_serves_cameras_of_other_size():
-    samples = [((np.arange(40) - 19.5) / 100, ground()[:, 0])]
-    twice = Intrinsics(200.0, 200.0, 63.5, 39.5, Size(80, 128))
-    predicted = row_mean(samples)(np.zeros(0), twice)
-    np.testing.assert_allclose(predicted[60:, 0], flat_ground()(np.zeros(0), twice)[60:, 0], rtol=0.15)
 
 
 @pytest.fixture
@@ -56,6 +36,12 @@ def run(capsys, *arguments):
     code = depth_eval([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
+
+
+def as_json(capsys, *arguments):
+    code, out, err = run(capsys, *arguments, '--json')
+    assert code == 0, err
+    return json.loads(out)
 
 
 def test_folders(folders, capsys):
@@ -126,18 +112,154 @@ def test_pickled_prediction_is_refused(folders, capsys):
     assert 'b.npy' in err
 
 
-def test_stereo_of_a_wall_by_hand():
-    """A textured wall at a disparity of 12 px: 100 px x 0.6 m / 12 px = 5 m; where it matches nothing, 0."""
-    rng = np.random.default_rng(5)
-    wall = rng.integers(0, 255, (96, 300, 3), np.uint8)
-    left, right = wall[:, 20:276], wall[:, 32:288]
-    depth_m = stereo_depth(np.ascontiguousarray(left), np.ascontiguousarray(right), 100.0, 0.6)
-    inner = depth_m[10:-10, 60:-20]
-    assert np.mean(inner > 0) > 0.9
-    np.testing.assert_allclose(np.median(inner[inner > 0]), 5.0, rtol=0.01)
+def test_intervals_bins_and_edges_lie_beside_the_metrics(folders, capsys):
+    result = as_json(capsys, '--pred', folders[1], '--gt', folders[0], '--crop', 'none')
+    low, high = result['intervals']['abs_rel']
+    assert low <= result['abs_rel'] <= high
+    assert result['bins']['0-10']['abs_rel'] == pytest.approx(0.1, abs=3e-3)
+    assert sum(found['share'] for found in result['bins'].values()) == pytest.approx(1.0, abs=1e-4)
+    assert result['sharpness']['edge_f1'] is None  # a level ground has no edges
+    assert result['baselines']['row_mean']['difference']['abs_rel'][0] == pytest.approx(0.1, abs=4e-3)
+    assert result['ratio'] == pytest.approx(1.1, abs=3e-3)
 
 
-def test_stereo_without_texture_says_nothing():
-    rng = np.random.default_rng(5)
-    left, right = (rng.integers(0, 255, (96, 256, 3), np.uint8) for _ in range(2))
-    assert np.mean(stereo_depth(left, right, 100.0, 0.6) > 0) < 0.05
+def test_no_draws_no_intervals(folders, capsys):
+    result = as_json(capsys, '--pred', folders[1], '--gt', folders[0], '--draws', 0)
+    assert result['intervals']['abs_rel'] == [None, None]
+
+
+def test_folders_of_drives_are_averaged_by_drive(tmp_path, capsys):
+    """Three maps of a drive 10 % too far, one of another 30 %: 0.2."""
+    for name, factor in (('a/0', 1.1), ('a/1', 1.1), ('a/2', 1.1), ('b/0', 1.3)):
+        for folder in ('gt', 'pred'):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_depth_png(tmp_path / f'gt/{name}.png', np.full((40, 64), 10.0))
+        np.save(tmp_path / f'pred/{name}.npy', np.full((40, 64), 10.0 * factor))
+    result = as_json(capsys, '--pred', tmp_path / 'pred', '--gt', tmp_path / 'gt')
+    assert result['abs_rel'] == pytest.approx(0.2)
+    assert result['drives']['a']['images'] == 3
+    assert result['drives']['b']['abs_rel'] == pytest.approx(0.3)
+    code, out, _ = run(capsys, '--pred', tmp_path / 'pred', '--gt', tmp_path / 'gt')
+    assert code == 0
+    assert 'mean over 2 drives' in out
+
+
+def test_another_folder_beside(folders, tmp_path, capsys):
+    truth, pred = folders
+    better = tmp_path / 'better'
+    better.mkdir()
+    for name in 'ab':
+        np.save(better / f'{name}.npy', ground())
+    result = as_json(capsys, '--pred', pred, '--gt', truth, '--crop', 'none', '--beside', better)
+    assert result['baselines']['better']['abs_rel'] == pytest.approx(0.0, abs=2e-3)
+    assert result['baselines']['better']['difference']['abs_rel'][0] == pytest.approx(0.1, abs=3e-3)
+    named = as_json(capsys, '--pred', pred, '--gt', truth, '--beside', f'x={better}', '--beside', better)
+    assert list(named['baselines']) == ['x', 'better', 'row_mean', 'flat_ground']
+    code, _, err = run(capsys, '--pred', pred, '--gt', truth, '--beside', better, '--beside', better)
+    assert code == 1
+    assert 'give NAME=PATH' in err
+
+
+def test_predictions_of_another_size_are_stretched_when_asked(folders, capsys):
+    truth, pred = folders
+    for name in 'abc':
+        (pred / f'{name}.png').unlink(missing_ok=True)
+        np.save(pred / f'{name}.npy', np.full((10, 16), 10.0, np.float16))
+    assert as_json(capsys, '--pred', pred, '--gt', truth, '--resize')['images'] == 3
+
+
+def test_nan_is_no_estimate_and_inf_is_far(folders, capsys):
+    truth, pred = folders
+    depth_m = ground()
+    depth_m[:, :32] = np.nan
+    depth_m[:, 32:48] = np.inf
+    np.save(pred / 'b.npy', depth_m)
+    (pred / 'a.png').unlink()
+    result = as_json(capsys, '--pred', pred, '--gt', truth, '--crop', 'none')
+    assert result['coverage'] == 0.5
+    assert result['abs_rel'] > 1.0
+    assert np.isfinite(result['rmse_m'])
+
+
+def test_a_frame_without_any_estimate_is_named(folders, capsys):
+    np.save(folders[1] / 'b.npy', np.full((40, 64), np.nan, np.float32))
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0], '--crop', 'none', '--json')
+    assert code == 0
+    assert '1 frames have no estimate at all' in err
+    assert json.loads(out)['coverage'] == 0.5
+
+
+def test_no_estimate_anywhere(folders, capsys):
+    (folders[1] / 'a.png').unlink()
+    np.save(folders[1] / 'b.npy', np.full((40, 64), np.nan, np.float32))
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0])
+    assert (code, out) == (1, '')
+    assert 'got none in any image' in err
+
+
+def test_truth_of_zeros_is_left_out_and_named(folders, capsys):
+    write_depth_png(folders[0] / 'a.png', np.zeros((40, 64)))
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0], '--json')
+    assert code == 0
+    assert '1 of 3 frames have no measured depth that counts, and are left out: a' in err
+    assert json.loads(out)['images'] == 1
+
+
+def test_truth_of_nothing_but_zeros(folders, capsys):
+    for name in 'abc':
+        write_depth_png(folders[0] / f'{name}.png', np.zeros((40, 64)))
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0])
+    assert (code, out) == (1, '')
+    assert 'expected images with measured depth in crop garg' in err
+
+
+def test_a_drive_without_truth_is_named(tmp_path, capsys):
+    for name, depth_m in (('a/0', 10.0), ('b/0', 0.0)):
+        for folder in ('gt', 'pred'):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_depth_png(tmp_path / f'gt/{name}.png', np.full((40, 64), depth_m))
+        np.save(tmp_path / f'pred/{name}.npy', np.full((40, 64), 10.0))
+    code, out, err = run(capsys, '--pred', tmp_path / 'pred', '--gt', tmp_path / 'gt', '--json')
+    assert code == 0
+    assert '1 drives have no frame that was measured: b' in err
+    assert list(json.loads(out)['drives']) == ['a']
+
+
+@pytest.mark.parametrize(('depth_m', 'text'), [
+    (ground() * 256, r'expected metres, got a median of \d+; is it another unit'),
+    ((ground() * 256).astype(np.uint16), 'expected a map of floats .* got uint16'),
+    (np.ones((3, 40, 64), np.float32), r'got float32 \(3, 40, 64\)'),
+    (np.array(['x']), 'expected a map of floats'),
+    (ground() * 1e-3, 'expected metres'),
+])
+def test_maps_that_are_no_metres(folders, capsys, depth_m, text):
+    np.save(folders[1] / 'b.npy', depth_m)
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0])
+    assert (code, out) == (1, '')
+    assert re.search(text, err)
+    assert 'b.npy' in err
+
+
+@pytest.mark.parametrize(('factor', 'text'), [(10.0, 'decimetres'), (3.9, '16UC1 image'), (0.1, 'decimetres')])
+def test_another_unit_that_is_still_plausible_is_told(folders, capsys, factor, text):
+    (folders[1] / 'a.png').unlink()
+    write_depth_png(folders[0] / 'b.png', np.full((40, 64), 8.0))
+    np.save(folders[1] / 'b.npy', np.full((40, 64), 8.0 * factor))
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0], '--crop', 'none', '--json')
+    assert code == 0
+    assert f'predictions are {factor:.3g} times the measured depth in the median' in err
+    assert text in err
+    assert json.loads(out)['warnings']
+
+
+def test_truth_of_8_bits(folders, capsys):
+    cv2.imwrite(str(folders[0] / 'a.png'), np.full((40, 64), 9, np.uint8))
+    code, _, err = run(capsys, '--pred', folders[1], '--gt', folders[0])
+    assert code == 1
+    assert 'expected 16-bit grey' in err
+
+
+def test_camera_of_three_numbers(folders, capsys):
+    code, _, err = run(capsys, '--pred', folders[1], '--gt', folders[0], '--fx', 100)
+    assert code == 1
+    assert 'all of --fx --fy --cx --cy' in err
