@@ -7,12 +7,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import yaml
-from fixtures_datasets import FOCAL, SHAPE, ground_m, write_index, write_kitti_frame
+from fixtures_datasets import FOCAL, SHAPE, ground_m, write_image, write_index, write_kitti_frame
 from fixtures_training import write_images
 
 from depth_node.checkpoint import save_checkpoint
 from depth_node.model import ModelConfig, build_model
 from depth_node_training.evaluate import main as depth_eval
+from msg_tools.depth_png import write_depth_png
 from msg_tools.kitti_bag import main as kitti_to_bag
 
 CONFIG = ModelConfig(height=SHAPE[0], width=SHAPE[1], focal_px=FOCAL)
@@ -174,9 +175,10 @@ def test_the_report_shows_five_pictures_of_each_frame(page):
     assert page.tags.count('svg') == 5
 
 
-def test_a_report_of_folders_needs_no_images(tmp_path, capsys):
-    from msg_tools.depth_png import write_depth_png
-
+@pytest.mark.parametrize(('image', 'pictures'), [('', 3), ('image/a<b>.png', 4)])
+def test_a_report_of_folders_shows_the_images_beside(tmp_path, capsys, image, pictures):
+    if image:
+        write_image(tmp_path / image)
     for folder, factor in (('depth', 1.0), ('pred', 1.1)):
         (tmp_path / folder).mkdir()
         write_depth_png(tmp_path / folder / 'a<b>.png', factor * ground_m())
@@ -184,7 +186,7 @@ def test_a_report_of_folders_needs_no_images(tmp_path, capsys):
                        tmp_path / 'report.html')
     assert code == 0, err
     page = Page((tmp_path / 'report.html').read_text())
-    assert page.tags.count('img') == 3
+    assert page.tags.count('img') == pictures
     assert 'a<b>' in page.words
 
 

@@ -94,7 +94,10 @@ def run(args: argparse.Namespace) -> None:
         cli.warn(NAME, warning)
     if args.report:
         write_report(args.report, result, scores[PREDICTION], frames, predictor, protocol)
-    cli.print_json(result) if args.json else print_result(result)
+    if args.json:
+        cli.print_json(result)
+    else:
+        print_result(result)
 
 
 def opened(path: str | Path, args: argparse.Namespace, protocol: Protocol) -> tuple[str, Predictor]:

@@ -15,8 +15,8 @@ body { margin: 0; background: var(--paper); color: var(--ink);
 main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 26px; margin: 0 0 4px; letter-spacing: -.01em; }
 h2 { font-size: 18px; margin: 0 0 6px; }
-h3 { font-size: 15px; margin: 0 0 8px; font-weight: 600; }
-p { margin: 0 0 12px; color: var(--soft); max-width: 78ch; }
+h3 { font-size: 15px; margin: 0 0 8px; font-weight: 600; } .scroll + h3 { margin-top: 20px; }
+p { margin: 0 0 12px; color: var(--soft); max-width: 96ch; }
 code { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 20px 22px;
           margin-top: 18px; }
@@ -34,7 +34,7 @@ td small { display: block; color: var(--soft); font-size: 11.5px; line-height: 1
 table.lead tbody tr:first-child td { font-weight: 600; } td small { font-weight: 400; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--soft); font-size: 13px; margin: 0 0 8px; }
-.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(380px, 1fr)); gap: 22px; }
+.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(380px, 100%), 1fr)); gap: 22px; }
 svg { width: 100%; height: auto; display: block; overflow: visible; margin-bottom: 8px; }
 svg .grid { stroke: var(--line); } svg .tick { fill: var(--soft); font-size: 11.5px; }
 svg .name { fill: var(--soft); font-size: 12.5px; } svg .label { fill: var(--ink); font-size: 12.5px; }
@@ -43,7 +43,7 @@ svg .diagonal { stroke: var(--soft); stroke-dasharray: 5 5; } svg .interval { st
 .warning { border-left: 4px solid #e08a00; } .warning p { margin: 4px 0; color: var(--ink); max-width: none; }
 .frame { border-top: 1px solid var(--line); padding-top: 14px; margin-top: 16px; }
 .frame h3 span { color: var(--soft); font-weight: 400; margin-left: 8px; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 10px; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); gap: 10px; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 6px; background: #000; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: 0 14px; margin: 0; font-size: 13px; align-content: start;
      font-variant-numeric: tabular-nums; }
