@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     add_sources(parser)
     parser.add_argument('out', type=Path, metavar='OUT', help='folder to write, new or empty')
     add_choice(parser)
+    parser.add_argument('--split', metavar='NAME', help='what the column split says (default: what follows the #)')
     parser.add_argument('--images', choices=('link', 'copy'), default='link', help='image files; default: link, which '
                         'takes no space (from another disk: copy)')
     parser.add_argument('--json', action='store_true', help='print a summary as JSON')
@@ -52,7 +53,8 @@ def subset(args: argparse.Namespace) -> int:
     """Write the frames that the options ask for; return 1 where one could not be read."""
     splits = {}
     for text in args.sources:
-        splits.update({item: text.partition('#')[2] for item in open_source(text, args.data)})
+        split = text.partition('#')[2] if args.split is None else args.split
+        splits.update({item: split for item in open_source(text, args.data)})
     refuse_twice(splits)
     items = choose_items(list(splits), args)
     if args.out.exists() and any(args.out.iterdir()):

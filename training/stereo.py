@@ -24,6 +24,7 @@ from .datasets.frame import DatasetError, Item, without_edges
 NAME = 'depth_data stereo'
 EXAMPLE = f'{NAME} kitti:kitti/training images:kitti/images stereo_maps --data ../shared/data --jobs 4'
 BLOCK, CONSISTENT_PX, MIN_DISPARITY_PX = 5, 1.0, 1.0
+TEXTURE, TEXTURE_PX = 2, 15  # grey levels that an image has to vary by, along so many pixels of a row
 NEAREST = 1 / 8  # of the image's width is the largest disparity: down to 4.6 m for KITTI's cameras
 
 
@@ -31,7 +32,8 @@ def stereo_depth(image: Array, other: Array, focal_px: float, baseline_m: float)
     """Match a rectified pair uint8 (H, W, 3) and return the first image's depth (H, W) [m]; 0 where it is unsure.
 
     The other camera is baseline_m to the right (or, where negative, to the left). A pixel counts where matching from
-    the other image comes back within a pixel, and where no jump in depth is near.
+    the other image comes back within a pixel, where the image is not blank (an overexposed road matches the sky), and
+    where no jump in depth is near.
     """
     if baseline_m < 0:
         return stereo_depth(image[:, ::-1], other[:, ::-1], focal_px, -baseline_m)[:, ::-1]
@@ -40,9 +42,15 @@ def stereo_depth(image: Array, other: Array, focal_px: float, baseline_m: float)
     back = match(other[:, ::-1], image[:, ::-1], disparities)[:, ::-1]
     column = np.arange(image.shape[1])[None] - np.rint(forth).astype(int)
     there = np.take_along_axis(back, np.clip(column, 0, image.shape[1] - 1), 1)  # unmatched: beyond the border
-    sure = (forth > MIN_DISPARITY_PX) & (column >= 0) & (np.abs(forth - there) <= CONSISTENT_PX)
+    sure = (forth > MIN_DISPARITY_PX) & (column >= 0) & (np.abs(forth - there) <= CONSISTENT_PX) & textured(image)
     depth_m = np.where(sure, focal_px * baseline_m / np.maximum(forth, MIN_DISPARITY_PX), 0.0)
     return without_edges(depth_m, ratio=1.25)
+
+
+def textured(image: Array) -> Array:
+    """Return where an image uint8 (H, W, 3) varies along its rows (H, W) bool: elsewhere a match is a guess."""
+    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    return cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((1, TEXTURE_PX), np.uint8)) >= TEXTURE
 
 
 def match(image: Array, other: Array, disparities: int) -> Array:
@@ -66,7 +74,7 @@ def read_pair(item: Item) -> tuple[Array, Array, float, float]:
     return frame.rgb, other, frame.camera.fx, item.baseline_m
 
 
-STEREO = Maker({'maker': 'stereo', 'method': 'opencv sgbm 3way', 'block': BLOCK}, read_pair, stereo_depth)
+STEREO = Maker({'maker': 'stereo', 'method': 'opencv sgbm 3way', 'block': BLOCK, 'texture': TEXTURE}, read_pair, stereo_depth)
 
 
 def main(argv: list[str] | None = None) -> int:
