@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depth_node_training.augment import View, draw, jitter, random_view, resized_to, sample
+from depth_node_training.augment import Sample, View, draw, jitter, joined, random_view, resized_to, sample
 from depth_node_training.labels import Labelled
 from msg_tools.camera import Intrinsics, Size
 
@@ -276,3 +276,12 @@ def test_jitter_depends_on_the_generator_alone():
     for seed in range(30):
         one, other = (jitter(rgb, np.random.default_rng(seed), 0.3) for _ in range(2))
         np.testing.assert_array_equal(one, other)
+
+
+def test_two_views_side_by_side_keep_image_and_label_together():
+    parts = [Sample(np.full((4, 8, 3), value, np.uint8), np.full((2, 4), value, np.float32),
+                    np.full((2, 4), value / 10, np.float32)) for value in (1, 2)]
+    both = joined(*parts, column=6)
+    assert both.rgb[0, :, 0].tolist() == [1] * 6 + [2] * 2
+    assert both.target[0].tolist() == [1, 1, 1, 2]
+    assert both.weight[1].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.2])

@@ -146,6 +146,16 @@ def draw(frame: Labelled, homography: Array, size: Size) -> tuple[Array, Array]:
     return target.reshape(size.shape), weight.reshape(size.shape)
 
 
+def joined(left: Sample, right: Sample, column: int) -> Sample:
+    """Put the left part of one sample beside the right part of another, cut at this even column: a street never seen.
+
+    Both look ahead from the same height with the same focal length, so each part stays true (after Yun et al. 2019).
+    """
+    return Sample(*(np.concatenate([a[:, :cut], b[:, cut:]], 1) for a, b, cut in (
+        (left.rgb, right.rgb, column), (left.target, right.target, column // 2),
+        (left.weight, right.weight, column // 2))))
+
+
 def jitter(rgb: Array, rng: np.random.Generator, strength: float = 0.3) -> Array:
     """Change colours (gain, contrast, gamma, balance) of an image uint8 (H, W, 3); now and then grey, blur, noise."""
     if strength <= 0:

@@ -46,6 +46,7 @@ class TrainConfig:
     max_zoom: float = 1.3
     max_tilt_deg: float = 2.0
     jitter: float = 0.25
+    mix: float = 0.0  # share of samples that are the left part of one view beside the right part of another
 
     losses: dict[str, float] = field(default_factory=lambda: {'log_l1': 1.0, 'gradient': 0.5, 'laplace_scale': 0.1})
     batch: int = 8  # images of a step, of all processes together

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from msg_tools import cli
 from msg_tools.camera import Size
 
-from .augment import Sample, jitter, random_view, sample
+from .augment import Sample, jitter, joined, random_view, sample
 from .batch import Batch
 from .config import TrainConfig
 from .datasets import open_sources
@@ -90,7 +90,12 @@ class Samples(Dataset):
 
     def __getitem__(self, number: int) -> Sample:
         rng = np.random.default_rng([self.config.seed, number])
-        return self.view(self.draw(rng), rng)
+        drawn = self.view(self.draw(rng), rng)
+        if rng.random() < self.config.mix:
+            width = drawn.rgb.shape[1]
+            column = 2 * int(rng.integers(width // 8, width * 3 // 8 + 1))
+            drawn = joined(drawn, self.view(self.draw(rng), rng), column)
+        return drawn
 
     def draw(self, rng: np.random.Generator) -> Labelled:
         """Draw a frame; one that can't be read stops the run, or with on_error=skip the next is drawn."""
