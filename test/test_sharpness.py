@@ -83,10 +83,10 @@ def test_a_level_ground_has_no_edges():
 
 
 def test_pairs_by_hand():
-    """Pixels 0, 3, 4, 6 and 17 of a row of 320, 4 px and up to 6 px apart: 0-4 and no other; rows are apart."""
+    """Pixels 0, 3, 4, 6, 17 and 319 of a row of 320, 4 px and up to 6 px apart: 0-4 and no other; rows are apart."""
     valid = np.zeros((2, 320), bool)
-    valid[0, [0, 3, 4, 6, 17]] = True
-    valid[1, 0] = True
+    valid[0, [0, 3, 4, 6, 17, 319]] = True
+    valid[1, 3] = True
     first, second = row_pairs(valid)
     assert list(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 4)]
 
@@ -104,3 +104,4 @@ def test_f1_by_hand():
     truth = np.array([0.5, 0.5, 0.0, -0.5, -0.5, 0.0])
     found = np.array([0.5, 0.0, 0.5, -0.5, 0.0, -0.5])
     assert f1(truth, found, 0.1) == pytest.approx(0.5)
+    assert f1(truth, np.abs(found), 0.1) == pytest.approx(1 / 6)  # precision (1/4 + 0) / 2, recall (1/2 + 0) / 2

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,8 +12,13 @@ from fixtures_datasets import FOCAL, SHAPE, ground_m, write_image, write_index, 
 from fixtures_training import write_images
 
 from depth_node.checkpoint import save_checkpoint
+from depth_node.estimator import DepthEstimator
 from depth_node.model import ModelConfig, build_model
 from depth_node_training.evaluate import main as depth_eval
+from depth_node_training.evaluate_data import open_data
+from depth_node_training.evaluate_predictors import network, stretched
+from depth_node_training.metrics import Protocol
+from msg_tools.camera import Size
 from msg_tools.depth_png import write_depth_png
 from msg_tools.kitti_bag import main as kitti_to_bag
 
@@ -92,14 +98,38 @@ def test_predictions_for_a_dataset(data, tmp_path, capsys):
     assert 'confidence' not in result
 
 
+def test_farther_than_the_node_looks(data):
+    """The metrics' limits take the place of the node's 80 m."""
+    estimator = DepthEstimator(lambda rgb: (np.full((32, 64), np.log(100), np.float32),) * 2, CONFIG, 'far')
+    frame = open_data(str(data)).frames[0].read()
+    assert np.isinf(estimator(frame.rgb, frame.camera).depth_m).all()
+    depth_m = network(estimator, Protocol('none', 1.0, 200.0))(frame).depth_m
+    np.testing.assert_allclose(depth_m, 100.0, rtol=1e-5)
+
+
+def test_stretching_keeps_holes_and_edges_of_holes():
+    """Twice as wide: between 10 and 20 m it is smooth, around a hole the nearest counts, +Inf stays."""
+    found = stretched(np.array([[10.0, 20.0, np.nan, 30.0, np.inf]], np.float32), Size(1, 10))[0]
+    assert found[[0, 1, 2, 3]].tolist() == [10.0, 12.5, 17.5, 20.0]
+    assert np.isnan(found[[4, 5]]).all()
+    assert found[[6, 7]].tolist() == [30.0, 30.0]
+    assert np.isinf(found[[8, 9]]).all()
+
+
 def test_several_sources_have_names_of_their_own(checkpoint, tmp_path, capsys):
     for folder in ('one', 'two'):
         write_images(tmp_path / folder, {'val': [f'drive of {folder}', f'drive of {folder}']})
+        for path in (tmp_path / folder).glob('*_depth.png'):
+            name = path.stem.removesuffix('_depth').replace('drive of two', 'drive of one')
+            (tmp_path / 'pred' / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / 'pred' / folder / f'{name}.png')
     config = tmp_path / 'config.yaml'
     config.write_text(yaml.safe_dump({'data': str(tmp_path), 'train': [], 'val': ['images:one', 'images:two']}))
     result = as_json(capsys, '--checkpoint', checkpoint, '--data', config)
     assert result['images'] == 4
     assert list(result['drives']) == ['drive of one', 'drive of two']
+    result = as_json(capsys, '--pred', tmp_path / 'pred', '--data', config)
+    assert (result['images'], result['missing'], result['abs_rel']) == (2, 2, 0.0)
 
 
 def test_a_bag(checkpoint, tiny_drive, tmp_path, capsys):

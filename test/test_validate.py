@@ -65,6 +65,13 @@ def test_unsure_pixels_are_dropped():
     assert mean['kept80_abs_rel'] < 0.02
 
 
+def test_what_is_too_near_for_the_node_counts_here():
+    """The node drops what is nearer than 0.5 m; a network that says 0.3 m everywhere must not get away with it."""
+    mean = validate(Wall(0.3), CONFIG, load_val([item('a', 10.0)]))['mean']
+    assert mean['coverage'] == 1.0
+    assert mean['abs_rel'] == pytest.approx(0.97, abs=1e-3)
+
+
 def test_a_network_of_nothing_but_nan_is_no_number():
     mean = validate(Wall(math.nan), CONFIG, load_val([item('a', 10.0)]))['mean']
     assert math.isnan(mean['abs_rel'])
