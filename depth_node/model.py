@@ -22,6 +22,7 @@ from msg_tools.errors import CheckpointError
 STRIDE = 32  # the input's height and width must be multiples of it
 # MobileNetV2's table 2: expansion, channels, repeats, stride of the first
 ENCODER = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+START = (math.log(15.0), math.log(0.3))  # log depth and log scale that a street has: where training begins
 LOG_SCALE_RANGE = (-5.0, 1.5)  # Laplace scales of log depth that mean something: 0.7 % to a factor of 90
 
 
@@ -33,7 +34,7 @@ class ModelConfig:
     height: int = 192
     width: int = 640
     focal_px: float = 721.5377 * 640 / 1242  # of the input, canonical: KITTI's colour cameras at this width
-    decoder: tuple[int, ...] = (160, 96, 64, 64)  # channels at 1/32, 1/16, 1/8, 1/4, for networks that ask
+    decoder: tuple[int, ...] = (160, 96, 64, 48)  # channels at 1/32, 1/16, 1/8, 1/4, for networks that ask
 
     def __post_init__(self) -> None:
         if self.height % STRIDE or self.width % STRIDE or not 0 < self.height * self.width <= 2**24:
@@ -152,26 +153,34 @@ class Decoder(nn.Module):
 class LightDecoder(nn.Module):
     """Bring features from 1/32 to 1/4 of the input, and from there say four half-resolution pixels at once.
 
-    Filters at 1/2 cost most of a decoder's time. Here the encoder's features at 1/2 join at 1/4 through a 2x2
-    convolution of stride 2, and the head's channels become pixels (Shi et al. 2016): each is a pixel of its own.
+    Filters at 1/2 cost most of a decoder's time, those at 1/32 and 1/16 nearly none: so there are two of each of these,
+    which see far. The encoder's features at 1/2 join at 1/4 through a 2x2 convolution of stride 2, and the channels of
+    the two heads become pixels (Shi et al. 2016): each is a pixel of its own.
     """
 
-    def __init__(self, encoder: tuple[int, ...], widths: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, encoder: tuple[int, ...], widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.top = nn.Sequential(nn.Conv2d(encoder[4], widths[0], 1), Separable(widths[0], widths[0]))
+        self.top = nn.Sequential(nn.Conv2d(encoder[4], widths[0], 1), *filters_of(widths[0], 2))
         self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
         self.skips = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(encoder[3:0:-1], widths[1:], strict=True))
-        self.filters = nn.ModuleList(Separable(width, width) for width in widths[1:])
+        self.filters = nn.ModuleList(nn.Sequential(*filters_of(width, times))
+                                     for width, times in zip(widths[1:], (2, 1, 1), strict=True))
         self.fine = nn.Conv2d(encoder[0], widths[-1], 2, stride=2)
-        self.head = nn.Conv2d(widths[-1], 4 * outputs, 1)
+        self.heads = nn.ModuleList(nn.Conv2d(widths[-1], 4, 1) for _ in range(2))
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         half, *coarser = features
         x = self.top(coarser.pop())
         for reduce, skip, layers in zip(self.reduce, self.skips, self.filters, strict=True):
             x = F.interpolate(reduce(x), scale_factor=2.0, mode='nearest') + skip(coarser.pop())
             x = layers(F.relu(x if coarser else x + self.fine(half)))
-        return F.pixel_shuffle(self.head(x), 2)
+        depth, scale = (F.pixel_shuffle(head(x), 2) for head in self.heads)
+        return depth, scale
+
+
+def filters_of(width: int, times: int) -> list[Separable]:
+    """Make filters one after the other."""
+    return [Separable(width, width) for _ in range(times)]
 
 
 class DepthNet(nn.Module):
@@ -188,35 +197,39 @@ class DepthNet(nn.Module):
         super().__init__()
         self.register_buffer('mean', torch.full((1, 3, 1, 1), 128.0))
         self.register_buffer('std', torch.full((1, 3, 1, 1), 128.0))
-        self.encoder, self.decoder, self.head = self.parts(config)
+        self.encoder = Encoder(whole=False)
+        self.decoder = LightDecoder(self.encoder.channels, config.decoder)
         self.apply(keep_variance)
-        start_head(self.decoder.head if isinstance(self.decoder, LightDecoder) else self.head)
+        for head, start in zip(self.decoder.heads, START, strict=True):
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.constant_(head.bias, start)
 
-    def parts(self, config: ModelConfig) -> tuple[Encoder, nn.Module, nn.Module]:
-        """Make the encoder, the decoder, and the head."""
-        encoder = Encoder(whole=False)
-        return encoder, LightDecoder(encoder.channels, config.decoder, outputs=2), nn.Identity()
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        log_depth, log_scale = self.decoder(self.encoder((rgb - self.mean) / self.std))
+        return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+class WholeDepthNet(nn.Module):
+    """The first version's network: the whole encoder, and a decoder that filters at 1/2 of the input too."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.full((1, 3, 1, 1), 128.0))
+        self.register_buffer('std', torch.full((1, 3, 1, 1), 128.0))
+        self.encoder = Encoder()
+        self.decoder = Decoder(self.encoder.channels, config.decoder)
+        self.head = nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
+        self.apply(keep_variance)
+        nn.init.normal_(self.head.weight, std=0.01)
+        self.head.bias = nn.Parameter(torch.tensor(START))
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder((rgb - self.mean) / self.std)
         log_depth, log_scale = self.head(self.decoder(features)).split(1, dim=1)
         return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
-
-
-class WholeDepthNet(DepthNet):
-    """The first version's network: the whole encoder, and a decoder that filters at 1/2 of the input too."""
-
-    def parts(self, config: ModelConfig) -> tuple[Encoder, nn.Module, nn.Module]:
-        encoder = Encoder()
-        return encoder, Decoder(encoder.channels, config.decoder), nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
-
-
-def start_head(head: nn.Module) -> None:
-    """Let a head of 2 (x4) channels begin at a depth and an error that a street has."""
-    assert isinstance(head, nn.Conv2d) and head.bias is not None
-    nn.init.normal_(head.weight, std=0.01)
-    pixels = head.out_channels // 2
-    head.bias = nn.Parameter(torch.tensor([math.log(15.0)] * pixels + [math.log(0.3)] * pixels))
 
 
 def keep_variance(module: nn.Module) -> None:
