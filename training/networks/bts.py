@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from depth_node.model import ConvSame, Encoder, ModelConfig, start_head
+from depth_node.model import ConvSame, Encoder, ModelConfig
 
-from .peer import Peer
+from .peer import Peer, start_head
 
 WIDTH = 512  # the paper's number of features at 1/16
 RATES = (3, 6, 12, 18, 24)  # dilations of the pyramid

@@ -11,9 +11,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from depth_node.model import ModelConfig, start_head
+from depth_node.model import ModelConfig
 
-from .peer import Peer, conv_norm
+from .peer import Peer, conv_norm, start_head
 
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)  # of MobileNet's blocks (Howard et al. 2017, table 1)
 CHANNELS = (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from depth_node.model import ModelConfig, start_head
+from depth_node.model import ModelConfig
 
 from .ddrnet import DDRNetSlim
-from .peer import Peer, conv_norm
+from .peer import Peer, conv_norm, start_head
 
 
 class GuideDepth(Peer):

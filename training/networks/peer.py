@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from depth_node.model import LOG_SCALE_RANGE
+from depth_node.model import LOG_SCALE_RANGE, START
 
 
 class Peer(nn.Module):
@@ -30,6 +30,13 @@ class Peer(nn.Module):
         """Split (B, 2, h/2, w/2) into log_depth [ln m] and log_scale, limited as ours."""
         log_depth, log_scale = y.split(1, dim=1)
         return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+def start_head(head: nn.Module) -> None:
+    """Let the last convolution begin as ours does: the depth and error of a street, nearly the same everywhere."""
+    assert isinstance(head, nn.Conv2d)
+    nn.init.normal_(head.weight, std=0.01)
+    head.bias = nn.Parameter(torch.tensor(START))
 
 
 def conv_norm(

@@ -1,7 +1,8 @@
 """monodepth2's depth network (Godard et al. 2019): ResNet-18 and a U-Net decoder with reflection padding and ELU.
 
 It predicts sigmoid disparity at four scales, 1/1 to 1/8. Here its 1/2 scale is the only one: the decoder's last stage
-(16 channels at full size, 7,089 weights) has nothing to predict and is left out.
+(16 channels at full size, 7,089 weights) has nothing to predict and is left out. Reflection needs two pixels at 1/32:
+inputs of at least 64x64.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from depth_node.model import ModelConfig, start_head
+from depth_node.model import ModelConfig
 
-from .peer import Peer, Residual, conv_norm, keep_fan_out
+from .peer import Peer, Residual, conv_norm, keep_fan_out, start_head
 
 WIDTHS = (256, 128, 64, 32)  # of the decoder at 1/16, 1/8, 1/4, 1/2
 
