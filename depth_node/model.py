@@ -223,13 +223,18 @@ class WholeDepthNet(nn.Module):
         self.decoder = Decoder(self.encoder.channels, config.decoder)
         self.head = nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
         self.apply(keep_variance)
-        nn.init.normal_(self.head.weight, std=0.01)
-        self.head.bias = nn.Parameter(torch.tensor(START))
+        start_head(self.head)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder((rgb - self.mean) / self.std)
         log_depth, log_scale = self.head(self.decoder(features)).split(1, dim=1)
         return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+def start_head(head: nn.Conv2d) -> None:
+    """Let a head of 2 channels (or of 2 times as many) begin at a depth and an error that a street has."""
+    nn.init.normal_(head.weight, std=0.01)
+    head.bias = nn.Parameter(torch.tensor(START).repeat_interleave(head.out_channels // 2))
 
 
 def keep_variance(module: nn.Module) -> None:
