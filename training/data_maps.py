@@ -117,18 +117,28 @@ def write_map(path: Path, depth_m: Array) -> None:
 
 def claim(out: Path, settings: Mapping[str, Any]) -> None:
     """Note in a folder how its maps are made; raises DatasetError where it says that they were made otherwise."""
+    found = read_note(out)
+    if found and found != dict(settings):
+        raise DatasetError(f'{out}: expected maps of {dict(settings)}, got a folder of {found}; '
+                           'name another folder, or remove that one')
+    if not found:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_whole(out / NOTE, json.dumps(dict(settings), indent=1).encode() + b'\n')
+        except OSError as error:
+            raise DatasetError(f'{out}: expected a folder for maps, got: {error}; is the disk full?') from error
+
+
+def read_note(out: Path) -> dict[str, Any]:
+    """Return how a folder's maps were made, nothing where it has none. Raises DatasetError for a broken note."""
     path = out / NOTE
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            found = json.loads(path.read_text())
-            if found != dict(settings):
-                raise DatasetError(f'{out}: expected maps of {dict(settings)}, got a folder of {found}; '
-                                   'name another folder, or remove that one')
-        else:
-            write_whole(path, json.dumps(dict(settings), indent=1).encode() + b'\n')
-    except (OSError, json.JSONDecodeError) as error:
-        raise DatasetError(f'{path}: expected a folder for maps, got: {error}') from error
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise DatasetError(f'{path}: expected how the maps beside were made, got: {error}') from error
+    if not isinstance(found, dict):
+        raise DatasetError(f'{path}: expected how the maps beside were made, got {found!r}')
+    return found
 
 
 def run(name: str, items: Sequence[Item], maker: Maker, out: Path, jobs: int) -> Summary:

@@ -54,7 +54,7 @@ def subset(args: argparse.Namespace) -> int:
     splits = {}
     for text in args.sources:
         split = text.partition('#')[2] if args.split is None else args.split
-        splits.update({item: split for item in open_source(text, args.data)})
+        splits.update(dict.fromkeys(open_source(text, args.data), split))
     refuse_twice(splits)
     items = choose_items(list(splits), args)
     if args.out.exists() and any(args.out.iterdir()):
