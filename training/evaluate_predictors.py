@@ -47,9 +47,7 @@ def network(estimator: DepthEstimator, protocol: Protocol) -> Predictor:
 
 
 def load_estimator(checkpoint: str, device: str, backend: str | None) -> DepthEstimator:
-    """Load a checkpoint ('default': the one that ships) or exported network; the peers' networks are known too."""
-    from . import networks  # noqa: F401  adds them to depth_node.model.NETWORKS
-
+    """Load a checkpoint ('default': the one that ships) or an exported network."""
     path = None if checkpoint == 'default' else Path(checkpoint)
     ours = path is None or path.suffix == '.safetensors'
     return DepthEstimator.from_checkpoint(path, device, backend or ('torch' if ours else 'auto'))

@@ -22,7 +22,8 @@ def print_result(result: dict[str, Any]) -> None:
           f'{result["max_depth_m"]:g} m; no scaling')
     rows = dict(rows_of(result))
     print(cli.columns([('', *MAIN), *((name, *numbers(row, MAIN)) for name, row in rows.items())]))
-    print('\n' + cli.columns([('95 % interval', *MAIN), *(limits(name, row) for name, row in rows.items())]))
+    of = '95 % interval' if len(drives) > 1 else '95 %, of this drive'
+    print('\n' + cli.columns([(of, *MAIN), *(limits(name, row) for name, row in rows.items())]))
     print('\n' + cli.columns(difference_table(rows)))
     print('\n' + cli.columns(bin_table(rows)))
     print('\n' + cli.columns([('at depth edges', *EDGE_NAMES),

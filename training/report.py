@@ -109,8 +109,9 @@ def warnings(result: dict[str, Any]) -> str:
 def whole(result: dict[str, Any], colors: dict[str, str]) -> str:
     """Return the table of all metrics, beside the baselines."""
     rows = ([key(name, colors[name]), *(cell(row, metric) for metric in MAIN)] for name, row in rows_of(result))
-    note = ('Mean over the images of a drive, then over drives. Below each number: its 95 % interval by a bootstrap '
-            'over drives and the images in them. row_mean (the mean depth of each row) and flat_ground (below a level '
+    drawn = 'drives and the images in them' if len(result.get('drives', {})) > 1 else 'images, of this one drive alone'
+    note = (f'Mean over the images of a drive, then over drives. Below each number: its 95 % interval by a bootstrap '
+            f'over {drawn}. row_mean (the mean depth of each row) and flat_ground (below a level '
             'camera) look at no image.')
     paired = ([key(name, colors[name]), *(signed(row['difference'].get(metric)) for metric in PAIRED)]
               for name, row in rows_of(result) if name != 'prediction')
@@ -130,9 +131,10 @@ def by_drive(result: dict[str, Any], colors: dict[str, str]) -> str:
              number(row['sharpness']['edge_f1']), number(row.get('confidence', {}).get('kept80_abs_rel')),
              *(number(row['baselines'].get(name, {}).get('abs_rel')) for name in names)]
             for drive, row in drives.items()]
-    head = ('drive', 'images', *PAIRED, 'edge_f1', 'kept80', *(f'{name} abs_rel' for name in names))
-    return section('By drive', legend(colors), points(chart, 'abs_rel, with the interval of its images'),
-                   table(head, rows))
+    head = ('drive', 'images', *PAIRED, 'edge_f1', 'kept80', *names)
+    drawn = points(chart, 'abs_rel, with the interval of its images')
+    return section('By drive', legend(colors), f'<div class="scroll"><div class="wide">{drawn}</div></div>',
+                   paragraph('The last columns: abs_rel of the others.'), table(head, rows))
 
 
 def interval(name: str, row: dict[str, Any], colors: dict[str, str]) -> Interval:
