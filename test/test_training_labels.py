@@ -5,7 +5,6 @@ import pytest
 
 from depth_node_training.datasets.frame import DatasetError, Frame, Item, Points, map_points
 from depth_node_training.labels import read_labelled, shrunk
-from depth_node_training.sky import sky_mask, sky_points
 from msg_tools.camera import Intrinsics, Size
 
 SIZE = Size(64, 128)
@@ -78,22 +77,3 @@ def test_an_image_is_kept_at_the_size_that_training_needs():
     assert small.rgb.shape == (32, 64, 3)
     assert small.camera == CAMERA
     assert shrunk(labelled, 71.0).rgb.shape == (64, 128, 3)
-
-
-def test_sky_is_white_or_blue_smooth_and_above():
-    rgb = np.full((100, 100, 3), 60, np.uint8)
-    rgb[:30] = 250
-    rgb[:30, 60:] = (100, 150, 220)
-    rgb[70:] = 250  # a bright road
-    mask = sky_mask(rgb)
-    assert mask[10, 20]
-    assert mask[10, 80]
-    assert not mask[50:].any()
-
-
-def test_a_white_wall_is_not_sky_where_the_teacher_says_near():
-    guard = map_points(np.where(np.arange(32) < 16, 8.0, 40.0)[None].repeat(16, 0), CAMERA, 'teacher')
-    sky = sky_points(frame(rgb=np.full((64, 128, 3), 250, np.uint8)), guard)
-    assert np.isinf(sky.depth_m).all()
-    assert sky.uv[:, 0].min() > 64
-    assert sky.uv[:, 1].max() < 29

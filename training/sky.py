@@ -63,7 +63,8 @@ def sky_points(frame: Frame, guard: Points) -> Points:
 
 
 def far_parts(parts: Array, depth_m: Array) -> list[int]:
-    """Return the numbers of the parts (N,) whose depths (N,) [m] are those of a sky; 0 stands for no part."""
+    """Return the numbers of the parts (N,) whose depths (N,) [m], near ones aside, are a sky's; 0: of no part."""
+    parts, depth_m = parts[depth_m >= GUARD_M], depth_m[depth_m >= GUARD_M]
     medians = {int(part): float(np.median(depth_m[parts == part])) for part in np.unique(parts) if part}
     least = max(PART_M, FARTHEST * min(max(medians.values(), default=0.0), 80.0))
     return [part for part, median in medians.items() if median >= least]
