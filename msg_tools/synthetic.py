@@ -34,7 +34,8 @@ def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float 
     """Write a synthetic drive below a folder and return the drive's own: path/2011_09_26/2011_09_26_drive_9000_sync.
 
     The drive's number is 9000 and the seed. Beside KITTI's folders it has depth_exact/image_02/FRAME.png (and .npy,
-    float32 [m], +Inf for the sky). The same settings give the same files. Raises KittiError for settings that make no drive, OSError where it cannot write.
+    float32 [m], +Inf for the sky). The same settings give the same files. Raises KittiError for settings that make no
+    drive, OSError where it cannot write.
     """
     settings = DriveSettings(frames, seed, scale, azimuths, supersample, npy)
     drive = drive_folder(path, seed)

@@ -1,4 +1,4 @@
-"""The training loop: it learns, repeats itself, goes on after a kill, and gives on two processes what it does on one."""
+"""The training loop: it learns, goes on after a kill with the same losses, and two processes give those of one."""
 
 import json
 import os

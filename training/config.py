@@ -129,7 +129,8 @@ def typed(key: str, value: Any, defaults: TrainConfig) -> Any:
     if isinstance(default, dict):
         if not isinstance(value, Mapping):
             raise ConfigError(f'{key}: expected names and values, got {value!r}')
-        return {str(name): str(item) if key == 'maps' else number(f'{key}.{name}', item) for name, item in value.items()}
+        return {str(name): str(item) if key == 'maps' else number(f'{key}.{name}', item)
+                for name, item in value.items()}
     if isinstance(default, str) and isinstance(value, int):
         return str(value)  # precision: 32
     if isinstance(default, float):

@@ -56,13 +56,13 @@ class Frames:
         return frame
 
     def read(self, item: Item) -> Labelled:
-        """Read a frame, a little larger than the network sees it; raises DatasetError for a file that is not as it should."""
+        """Read a frame, a little larger than the network sees it; raises DatasetError for a file that can't be read."""
         config = self.config
         focal_px = config.focal_px * min(config.max_zoom, 1.2)
         return shrunk(read_labelled(item, config.labels, config.maps, config.align), focal_px)
 
     def fill(self) -> Frames:
-        """Read every frame once, leave out those without a label, and return self: faults are seen before a long run."""
+        """Read every frame once and return those with a label: faults are seen before a long run, not during it."""
         labelled = []
         for index in cli.progress(range(len(self)), unit='image', text='reading'):
             try:

@@ -72,8 +72,9 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
 
         if step % config.log_every == 0 or step == config.steps:
             seconds = time.monotonic() - clock
-            run.log(step, loss=total, lr=schedule.get_last_lr()[0], **{name: losses[name].item() for name in config.losses},
-                    images_per_s=(step - run.logged) * config.batch / seconds, waited=waited / seconds)
+            run.log(step, loss=total, **{name: losses[name].item() for name in config.losses},
+                    lr=schedule.get_last_lr()[0], images_per_s=(step - run.logged) * config.batch / seconds,
+                    waited=waited / seconds)
             clock, waited = time.monotonic(), 0.0
         if val and (step % config.eval_every == 0 or step == config.steps):
             if fabric.is_global_zero:
