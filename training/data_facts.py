@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from msg_tools.camera import Array
+from msg_tools.camera import Array, Size
 
 from .data_sources import read_every_label
 from .datasets.frame import Frame, Item, Points
-from .labels import scale_to
 
+CELL, ENOUGH = 8, 20  # pixels; cells that two kinds of label must share to be compared
 LOOK = 16  # rows and columns of the picture that two images are compared by
 
 
@@ -70,14 +70,26 @@ def label_facts(points: Points, frame: Frame) -> LabelFacts:
 def map_ratios(frame: Frame) -> dict[str, float]:
     """Return for each dense kind the median ratio of what is measured better to it; a kind without is left out."""
     order = ('exact', 'annotated', 'lidar', 'stereo', 'teacher')
-    by_kind = {points.kind: points for points in frame.labels if points.kind in order and points.depth_m.size}
+    means = {points.kind: cell_means(points, frame) for points in frame.labels if points.kind in order}
+    kinds = sorted(means, key=order.index)
     ratios = {}
     for kind in ('stereo', 'teacher'):
-        better = [points for other, points in by_kind.items() if order.index(other) < order.index(kind)]
-        if kind in by_kind and better:
-            best = min(better, key=lambda points: order.index(points.kind))
-            ratios[kind] = float(scale_to(by_kind[kind], [best], frame.camera))
+        if kind in means and kinds[0] != kind:
+            log_ratio = means[kinds[0]] - means[kind]
+            if np.isfinite(log_ratio).sum() >= ENOUGH:
+                ratios[kind] = float(np.exp(np.nanmedian(log_ratio)))
     return ratios
+
+
+def cell_means(points: Points, frame: Frame) -> Array:
+    """Return the mean log depth of labels within range in each cell of CELL x CELL pixels (n,); NaN where none is."""
+    size = frame.camera.size
+    cells = Size(-(-size.height // CELL), -(-size.width // CELL))
+    near = np.isfinite(points.depth_m)
+    inside, index = cells.flat_index((points.uv[near] + 0.5) / CELL - 0.5)
+    total = np.bincount(index, np.log(points.depth_m[near][inside]), cells.pixels)
+    with np.errstate(invalid='ignore'):
+        return total / np.bincount(index, minlength=cells.pixels)
 
 
 def look_of(rgb: Array) -> Array:
