@@ -5,7 +5,6 @@ Nothing in such a file can execute. Weights are kept in half precision and becom
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,9 @@ from torch import Tensor, nn
 from msg_tools.errors import CheckpointError
 from msg_tools.whole_file import write_whole
 
-from .model import ModelConfig, build_model
+from .header import KEY, header_text, parse_header
+from .model import NETWORKS, ModelConfig, build_model
 
-KEY = 'depth_node'  # the one entry of the safetensors metadata that is ours
-FORMAT = 1
 PICKLES = (b'PK\x03\x04', b'\x80')  # torch.save's zip archive, and a bare pickle
 LFS = b'version https://git-lfs'
 
@@ -59,13 +57,18 @@ def save_checkpoint(
     Raises CheckpointError where the file cannot be written or a weight is not finite in this precision.
     """
     path = Path(path)
-    state = {name: tensor.detach().to('cpu', dtype).contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: stored(tensor, dtype) for name, tensor in model.state_dict().items()}
     require_finite(path, state)
-    header = {'format': FORMAT, 'model': config.to_dict(), **metadata}
+    header = {KEY: header_text(config.to_dict(), metadata)}
     try:
-        write_whole(path, serialize(state, {KEY: json.dumps(header)}))  # save_file would hide it from other users
+        write_whole(path, serialize(state, header))  # save_file would hide it from other users
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f'{path}: expected to write a checkpoint, got: {error}; is the disk full?') from error
+
+
+def stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor as it is written; a counter of batches stays an integer: it would overflow half precision."""
+    return tensor.detach().to('cpu', dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
 
 
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
@@ -104,22 +107,9 @@ def require_safetensors(path: Path) -> None:
                               'loaded and is never opened; convert its tensors with safetensors.torch.save_file')
 
 
-def parse_header(path: Path, header: str | None) -> dict[str, Any]:
-    """Parse our JSON header; raises CheckpointError where there is none or it is of another format."""
-    try:
-        metadata = json.loads(header or '')
-        if not isinstance(metadata, dict) or metadata['format'] != FORMAT or not isinstance(metadata['model'], dict):
-            raise ValueError(f'a header of another format: {header[:80]}')  # type: ignore[index]
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected a safetensors file with our header of format {FORMAT} under '{KEY}', "
-                              f'got {error}; is it a checkpoint of another program or version?') from error
-    del metadata['format']
-    return metadata
-
-
 def require_state(path: Path, config: ModelConfig, state: Mapping[str, Tensor]) -> None:
     """Raise CheckpointError where the tensors are not those of the network that the config names."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in build_model(config).state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in empty_model(path, config).state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wanted == found:
         return
@@ -128,6 +118,19 @@ def require_state(path: Path, config: ModelConfig, state: Mapping[str, Tensor]) 
     raise CheckpointError(f'{path}: expected weights for {config.name!r} with {len(wanted)} tensors, got {len(found)}, '
                           f'{len(odd)} of them missing, unknown or of another shape ({first}); '
                           'is it a checkpoint of another network?')
+
+
+def empty_model(path: Path, config: ModelConfig) -> nn.Module:
+    """Build the network that a file names, weights at random; raises CheckpointError where we have none such."""
+    if config.name not in NETWORKS:
+        raise CheckpointError(f'{path}: expected a network out of {", ".join(NETWORKS)}, got {config.name!r}; the '
+                              'networks of other papers run in depth_train, depth_eval and depth_export, and '
+                              'everywhere as a file that depth_export made')
+    try:
+        return build_model(config)
+    except (ValueError, IndexError) as error:
+        raise CheckpointError(f'{path}: expected decoder widths that fit {config.name!r}, got {config.decoder} '
+                              f'({error}); was the file made by another version?') from error
 
 
 def require_finite(path: Path, state: Mapping[str, Tensor]) -> None:

@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 
 from msg_tools.camera import Array, Intrinsics, Size
-from msg_tools.errors import CalibrationError, ImageError
+from msg_tools.errors import ImageError
 
 from .backends import Backend, choose
 from .checkpoint import default_checkpoint, load_checkpoint
-from .model import STRIDE, ModelConfig, build_model
+from .exported import library_of, load_exported
+from .model import ModelConfig
+from .plan import Plan, cut, make_plan, network_input
+from .plan import resized as resized  # for who resizes as the estimator does
 
 log = logging.getLogger(__name__)
 
-MAX_GROWTH = 1.5  # an input may have this many times the pixels that the network was trained on
 TINY = 1e-6  # metres, for the logarithm of a limit of 0
 LOG_DELTA1 = math.log(1.25)  # confidence is the probability of an error below the delta1 of depth benchmarks
 
@@ -31,16 +33,6 @@ class Limits:
     min_depth_m: float = 0.5
     max_depth_m: float = 80.0
     min_confidence: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How images of one camera go through the network."""
-
-    size: Size  # of the image
-    camera: Intrinsics | None  # None: unknown, so that the canonical focal length is assumed
-    input_size: Size
-    log_correction: float  # adds to log depth: ln(focal at the input / canonical focal)
 
 
 @dataclass(slots=True)
@@ -72,9 +64,13 @@ class DepthEstimator:
     >>> depth_m = estimator(rgb, K).depth_m  # doctest: +SKIP
     """
 
-    def __init__(self, backend: Backend, model: ModelConfig, description: str = '') -> None:
+    def __init__(
+        self, backend: Backend, model: ModelConfig, description: str = '', fixed_size: Size | None = None
+    ) -> None:
+        """Make an estimator of a network that runs; fixed_size: the one input size that it takes, None: any."""
         self.backend = backend
         self.model = model
+        self.fixed_size = fixed_size
         self.description = description or backend.description
         self.limits = Limits()
         self._plan: Plan | None = None
@@ -85,17 +81,21 @@ class DepthEstimator:
     ) -> DepthEstimator:
         """Load a checkpoint, by default the one that ships with the package, and the backend that runs it.
 
-        Raises CheckpointError and BackendError, which say what is wrong and what to do.
+        A file that depth_export made (.onnx, .xml, .torchscript.pt, .engine) brings its backend. Raises CheckpointError
+        and BackendError, which say what is wrong and what to do.
         """
         path = Path(path) if path else default_checkpoint()
-        checkpoint = load_checkpoint(path)
-        config = checkpoint.model_config
-        model = build_model(config)
-        model.load_state_dict(checkpoint.state)
-        choice = choose(model, Size(config.height, config.width), device, backend, threads)
-        description = f'{path.name} in {choice.backend.description} ({choice.reason})'
+        if library_of(path):
+            exported = load_exported(path, device, backend, threads)
+            made, config, size, reason = exported.backend, exported.model_config, exported.fixed_size, 'exported for it'
+        else:
+            checkpoint = load_checkpoint(path)
+            config, size = checkpoint.model_config, None
+            choice = choose(checkpoint.model(), Size(config.height, config.width), device, backend, threads)
+            made, reason = choice.backend, choice.reason
+        description = f'{path.name} in {made.description} ({reason})'
         log.info('%s', description)
-        return cls(choice.backend, config, description)
+        return cls(made, config, description, size)
 
     def __call__(self, rgb: Array, camera: Array | Intrinsics | None = None, out: Array | None = None) -> DepthResult:
         """Estimate the depth of an image uint8 (H, W, 3) whose camera is Intrinsics, K (3, 3), or None: unknown.
@@ -105,7 +105,7 @@ class DepthEstimator:
         """
         check_image(rgb)
         plan = self.plan(Size(*rgb.shape[:2]), camera)
-        log_depth, log_scale = self.backend(resized(rgb, plan.input_size))
+        log_depth, log_scale = (cut(item, plan) for item in self.backend(network_input(rgb, plan)))
         log_depth = np.where(np.isfinite(log_depth), log_depth + np.float32(plan.log_correction), np.float32(np.nan))
         result = DepthResult(metres(upsampled(log_depth, plan.size, out), self.limits), log_scale, plan)
         if self.limits.min_confidence > 0:
@@ -117,31 +117,8 @@ class DepthEstimator:
         if camera is not None and not isinstance(camera, Intrinsics):
             camera = Intrinsics.from_matrix(camera, size)
         if self._plan is None or self._plan.size != size or self._plan.camera != camera:
-            self._plan = make_plan(size, camera, self.model)
+            self._plan = make_plan(size, camera, self.model, self.fixed_size)
         return self._plan
-
-
-def make_plan(size: Size, camera: Intrinsics | None, model: ModelConfig) -> Plan:
-    """Choose the input size at which the focal length is the canonical one, or the nearest that is affordable."""
-    if camera is None:
-        log.warning('no intrinsics for images of %s: metres hold only if the field of view is that of the training '
-                    'images', size)
-        assumed = model.focal_px * size.width / model.width
-        known = Intrinsics(assumed, assumed, size.width / 2, size.height / 2, size)
-    else:
-        known = camera
-    if known.size != size:
-        raise CalibrationError(f'expected intrinsics for images of {size}, got those for {known.size}')
-    input_size = choose_input_size(known, model)
-    return Plan(size, camera, input_size, math.log(known.resized(input_size).focal_px / model.focal_px))
-
-
-def choose_input_size(camera: Intrinsics, model: ModelConfig) -> Size:
-    """Return the network's input size for a camera: multiples of 32, focal length as trained, not too many pixels."""
-    ideal = camera.size.height * model.focal_px / camera.fy, camera.size.width * model.focal_px / camera.fx
-    budget = MAX_GROWTH * model.height * model.width
-    shrink = min(1.0, math.sqrt(budget / (ideal[0] * ideal[1])))
-    return Size(*(max(STRIDE, round(length * shrink / STRIDE) * STRIDE) for length in ideal))
 
 
 def check_image(rgb: Array) -> None:
@@ -149,27 +126,6 @@ def check_image(rgb: Array) -> None:
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         got = f'{rgb.dtype} {rgb.shape}' if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise ImageError(f'expected an RGB image uint8 (H, W, 3), got {got}')
-
-
-def resized(rgb: Array, size: Size) -> Array:
-    """Resize an image uint8 (H, W, 3) without aliasing: as good as INTER_AREA, which is slow but for exact halves."""
-    rgb = np.ascontiguousarray(rgb)
-    while reduction(rgb, size) >= 3:
-        rgb = resized_to(Size(rgb.shape[0] // 2, rgb.shape[1] // 2), rgb, cv2.INTER_AREA)
-    if reduction(rgb, size) >= 1.5:
-        twice = resized_to(Size(2 * size.height, 2 * size.width), rgb, cv2.INTER_LINEAR)
-        return resized_to(size, twice, cv2.INTER_AREA)
-    return resized_to(size, rgb, cv2.INTER_LINEAR)
-
-
-def reduction(rgb: Array, size: Size) -> float:
-    """Return by which factor an image becomes smaller at this size, in the direction where that is least."""
-    return min(rgb.shape[0] / size.height, rgb.shape[1] / size.width)
-
-
-def resized_to(size: Size, rgb: Array, interpolation: int) -> Array:
-    """Resize an image (H, W, C) by one of OpenCV's methods."""
-    return cv2.resize(rgb, (size.width, size.height), interpolation=interpolation)
 
 
 def upsampled(small: Array, size: Size, out: Array | None = None) -> Array:

@@ -9,19 +9,20 @@ import torch
 
 from depth_node import backends
 from depth_node.backends.sizes import KEPT, PerSize
+from depth_node.backends.torch_backend import TorchBackend
 from depth_node.model import ModelConfig, build_model
 from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
 SIZE = Size(64, 96)
 TOLERANCE = 1e-3  # of log depth: a thousandth of the depth
-NEEDS = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnxscript'}
+NEEDS = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnx'}
 
 
 @pytest.fixture(scope='module')
 def model():
     torch.manual_seed(0)
-    network = build_model(ModelConfig())
+    network = build_model(ModelConfig(decoder=(8, 8, 8, 8)))
     for weight in network.parameters():  # so that the output depends on the input
         if weight.ndim == 4:
             torch.nn.init.kaiming_normal_(weight)
@@ -89,7 +90,7 @@ def test_auto_falls_back_to_torch_and_says_why(model, monkeypatch):
 
 
 @pytest.mark.parametrize(('name', 'library', 'extra'), [
-    ('openvino', 'openvino', 'openvino'), ('onnxruntime', 'onnxruntime', 'onnx'), ('onnxruntime', 'onnxscript', 'onnx'),
+    ('openvino', 'openvino', 'openvino'), ('onnxruntime', 'onnxruntime', 'onnx'), ('onnxruntime', 'onnx', 'onnx'),
 ])
 def test_a_backend_that_is_not_installed_names_the_extra_that_brings_it(model, monkeypatch, name, library, extra):
     hide(monkeypatch, library)
@@ -137,6 +138,34 @@ def test_a_network_that_fails_says_so_as_a_backend(model):
 
     with pytest.raises(BackendError, match='out of memory'):
         backends.choose(Broken(), SIZE, 'cpu', 'torch')
+
+
+def test_a_network_in_training_is_run_without_a_change_to_it():
+    """Validation runs the network while it trains."""
+    layers = torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.BatchNorm2d(4), torch.nn.Dropout(0.5), Maps()
+    network = torch.nn.Sequential(*layers)
+    backend = TorchBackend(network, 'cpu', 0)
+    first = backend(street())[0]
+    assert (backend(street())[0] == first).all()  # no dropout, and no batch norm that learns
+    assert network.training
+    assert network[1].num_batches_tracked.item() == 0
+    assert not network[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_network_that_is_ready_is_not_copied():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2, 1), Maps()).eval().to(memory_format=torch.channels_last)
+    backend = TorchBackend(network, 'cpu', 0)
+    first = backend(street())[0]
+    with torch.no_grad():
+        network[0].bias += 1.0
+    np.testing.assert_allclose(backend(street())[0], first + 1.0, atol=1e-4)
+
+
+class Maps(torch.nn.Module):
+    """The first two channels as log depth and log scale."""
+
+    def forward(self, x):
+        return x[:, :1], x[:, 1:2]
 
 
 @pytest.mark.gpu

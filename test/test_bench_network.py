@@ -1,26 +1,56 @@
-"""The network benchmark: sizes, turns and ratios."""
+"""The network benchmark: sizes, networks, turns and ratios."""
 
 import json
 
 import numpy as np
 import pytest
+from torch import nn
 
-from depth_node.model import ModelConfig
+from depth_node.checkpoint import load_checkpoint, save_checkpoint
+from depth_node.header import header_text
+from depth_node.model import NETWORKS, ModelConfig, build_model
 from depth_node_training.bench import main as bench
-from depth_node_training.bench_network import sizes, time_in_turns
+from depth_node_training.bench_network import WARM_UP, time_in_turns
+from depth_node_training.export_formats import Form, write_torchscript
+from depth_node_training.input_sizes import parse_size, size_text
 from msg_tools.camera import Size
 from msg_tools.errors import ConfigError
 
 
-def test_sizes_are_height_by_width_and_default_to_the_training():
-    assert sizes(['64x96', '32x32'], ModelConfig()) == [Size(64, 96), Size(32, 32)]
-    assert sizes(None, ModelConfig(height=96, width=320)) == [Size(96, 320)]
+class Small(nn.Module):
+    """Two maps from two convolutions."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 3, 2, 1)
+
+    def forward(self, rgb):
+        maps = self.layer(rgb)
+        return maps[:, :1], maps[:, 1:]
 
 
-@pytest.mark.parametrize('text', ['64', '64x', '64x90', 'axb', '1x2x3', '0x32'])
+@pytest.fixture
+def small(monkeypatch):
+    """Register a network that is fast."""
+    monkeypatch.setitem(NETWORKS, 'small', Small)
+    return ModelConfig(name='small', height=32, width=64, focal_px=40.0)
+
+
+@pytest.fixture
+def checkpoint(small, tmp_path):
+    save_checkpoint(tmp_path / 'a.safetensors', build_model(small), small, {})
+    return tmp_path / 'a.safetensors'
+
+
+def test_a_size_is_height_by_width():
+    assert parse_size('64x96') == Size(64, 96)
+    assert size_text(Size(64, 96)) == '64x96'
+
+
+@pytest.mark.parametrize('text', ['64', '64x', '64x90', 'axb', '1x2x3', '0x32', '-32x32'])
 def test_a_size_that_is_none_is_named(text):
     with pytest.raises(ConfigError, match=text):
-        sizes([text], ModelConfig())
+        parse_size(text)
 
 
 def test_backends_take_turns_on_the_same_image():
@@ -32,14 +62,46 @@ def test_backends_take_turns_on_the_same_image():
             return np.zeros((1, 1)), np.zeros((1, 1))
         return run
 
-    timing = time_in_turns({'a': fake('a'), 'b': fake('b')}, Size(32, 64), repeat=2)
-    assert [name for name, *_ in calls] == ['a', 'b'] * 5
+    size = Size(32, 64)
+    rows = time_in_turns({('net', 'a', size): fake('a'), ('net', 'b', size): fake('b')}, repeat=2)
+    assert [name for name, *_ in calls] == ['a', 'b'] * (2 + WARM_UP)
     assert len({call[1:] for call in calls}) == 1
-    assert timing['a']['ratio'] == 1.0
+    assert [(row['backend'], row['size']) for row in rows] == [('a', '32x64'), ('b', '32x64')]
+    assert rows[0]['ratio'] == 1.0
 
 
-def test_the_command_prints_a_row_for_each_backend_as_json(capsys):
-    assert bench(['network', '--backend', 'torch', '--size', '32x64', '--repeat', '1', '--json']) == 0
-    rows = json.loads(capsys.readouterr().out)['rows']
-    assert [(row['backend'], row['size']) for row in rows] == [('torch', '32x64')]
+def rows_of(capsys, *arguments):
+    assert bench(['network', '--backend', 'torch', '--repeat', '1', '--json', *arguments]) == 0
+    return json.loads(capsys.readouterr().out)['rows']
+
+
+def test_the_command_prints_a_row_for_each_backend_as_json(capsys, checkpoint):
+    rows = rows_of(capsys, '--checkpoint', str(checkpoint), '--size', '32x64')
+    assert [(row['network'], row['backend'], row['size']) for row in rows] == [('a.safetensors', 'torch', '32x64')]
     assert rows[0]['p10_ms'] <= rows[0]['median_ms'] <= rows[0]['p90_ms']
+
+
+def test_networks_are_timed_beside_a_checkpoint_each_at_every_size(capsys, checkpoint):
+    rows = rows_of(capsys, '--checkpoint', str(checkpoint), '--network', 'small', '--size', '32x32', '64x32')
+    assert [(row['network'], row['size']) for row in rows] == [
+        ('a.safetensors', '32x32'), ('small', '32x32'), ('a.safetensors', '64x32'), ('small', '64x32')
+    ]
+
+
+def test_a_checkpoint_is_timed_at_its_own_size_unless_told(capsys, checkpoint):
+    assert [row['size'] for row in rows_of(capsys, '--checkpoint', str(checkpoint))] == ['32x64']
+
+
+def test_an_exported_file_is_timed_in_its_library(capsys, checkpoint, tmp_path):
+    target = tmp_path / 'net.torchscript.pt'
+    config = load_checkpoint(checkpoint).model_config
+    write_torchscript(build_model(config), target, header_text(config.to_dict(), {}), Form())
+    rows = rows_of(capsys, '--checkpoint', str(target), str(checkpoint))
+    assert [(row['network'], row['backend']) for row in rows] == [
+        ('net.torchscript.pt', 'torch'), ('a.safetensors', 'torch')
+    ]
+
+
+def test_an_unknown_network_is_one_line(capsys):
+    assert bench(['network', '--network', 'nothing']) == 1
+    assert 'expected --network out of mobilenet_v2' in capsys.readouterr().err

@@ -1,16 +1,18 @@
 import json
 import os
 import pickle
+import resource
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from depth_node.checkpoint import KEY, default_checkpoint, load_checkpoint, save_checkpoint
-from depth_node.model import ModelConfig, build_model
+from depth_node.model import NETWORKS, ModelConfig, build_model
 from msg_tools.errors import CheckpointError
 
-CONFIG = ModelConfig(height=32, width=64, focal_px=40.0)
+CONFIG = ModelConfig(name='mobilenet_v2', height=32, width=64, focal_px=40.0, decoder=(8, 8, 8, 8, 8))
 
 
 @pytest.fixture(scope='module')
@@ -110,15 +112,21 @@ def test_weights_of_another_architecture(tmp_path):
 
 
 def test_weights_of_another_width(model, tmp_path):
-    wider = ModelConfig(height=32, width=64, focal_px=40.0, decoder=(128, 96, 64, 48, 33))
+    wider = replace(CONFIG, decoder=(8, 8, 8, 8, 33))
     save_checkpoint(tmp_path / 'odd.safetensors', model, wider, {})
-    with pytest.raises(CheckpointError, match=r'expected \(33.*got \(32'):
+    with pytest.raises(CheckpointError, match=r'expected \(33.*got \(8'):
         load_checkpoint(tmp_path / 'odd.safetensors')
 
 
 def test_unknown_architecture(model, tmp_path):
     save_checkpoint(tmp_path / 'odd.safetensors', model, ModelConfig(name='resnet50'), {})
-    with pytest.raises(CheckpointError, match='resnet50'):
+    with pytest.raises(CheckpointError, match=r"odd\.safetensors: expected a network out of .*'resnet50'.*depth_export"):
+        load_checkpoint(tmp_path / 'odd.safetensors')
+
+
+def test_decoder_widths_of_another_network(model, tmp_path):
+    save_checkpoint(tmp_path / 'odd.safetensors', model, replace(CONFIG, decoder=(8, 8, 8, 8)), {})
+    with pytest.raises(CheckpointError, match=r"decoder widths that fit 'mobilenet_v2', got \(8, 8, 8, 8\)"):
         load_checkpoint(tmp_path / 'odd.safetensors')
 
 
@@ -127,8 +135,8 @@ def test_diverged_weights_are_not_saved_over_good_ones(model, saved):
     bad = build_model(CONFIG)
     bad.load_state_dict(model.state_dict())
     with torch.no_grad():
-        bad.head.bias[0] = float('nan')
-    with pytest.raises(CheckpointError, match=r'head\.bias'):
+        bad.encoder.stem[1].bias[0] = float('nan')
+    with pytest.raises(CheckpointError, match=r'encoder\.stem\.1\.bias'):
         save_checkpoint(saved, bad, CONFIG, {})
     assert saved.read_bytes() == before
 
@@ -136,6 +144,31 @@ def test_diverged_weights_are_not_saved_over_good_ones(model, saved):
 def test_unwritable(model, tmp_path):
     with pytest.raises(CheckpointError, match='disk full'):
         save_checkpoint(tmp_path / 'no' / 'folder' / 'net.safetensors', model, CONFIG, {})
+
+
+@pytest.mark.parametrize('room', [0, 1000, -1])
+def test_a_disk_that_is_full_leaves_the_old_file(model, saved, room):
+    """The limit of a file's size stands for the end of the disk: writing fails in the middle, as it does there."""
+    before = saved.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) - 1 if room < 0 else room, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r'net\.safetensors: expected to write a checkpoint.*disk full'):
+            save_checkpoint(saved, model, CONFIG, {'training': {'steps': 7}, 'val': {'abs_rel': 0.125}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_counter_of_many_batches_is_kept_whole(tmp_path, monkeypatch):
+    """In half precision 100000 is infinite: a long training of a network with batch norm could not be saved."""
+    monkeypatch.setitem(NETWORKS, 'normed', lambda config: torch.nn.BatchNorm2d(2))
+    model = torch.nn.BatchNorm2d(2)
+    model.num_batches_tracked += 100_000
+    config = replace(CONFIG, name='normed')
+    save_checkpoint(tmp_path / 'net.safetensors', model, config, {})
+    assert load_checkpoint(tmp_path / 'net.safetensors').model().num_batches_tracked.item() == 100_000
 
 
 def test_others_may_read_what_was_saved(saved):

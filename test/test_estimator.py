@@ -4,19 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depth_node.estimator import (
-    MAX_GROWTH,
-    DepthEstimator,
-    Limits,
-    choose_input_size,
-    confidence_of,
-    make_plan,
-    resized,
-)
+from depth_node.estimator import DepthEstimator, Limits, confidence_of
 from depth_node.model import ModelConfig
+from depth_node.plan import MAX_GROWTH, choose_content_size, choose_input_size, make_plan, network_input, resized
 from msg_tools.camera import Intrinsics, Size
 from msg_tools.errors import CalibrationError, CheckpointError, ImageError
 
@@ -95,6 +88,7 @@ def test_any_size_comes_back_portrait_tiny_and_odd_ones_too(size):
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000), st.floats(10.0, 1e5), st.floats(0.5, 2.0))
+@settings(deadline=None)
 def test_no_camera_asks_for_more_than_the_budget(height, width, fx, ratio):
     size = choose_input_size(camera(Size(height, width), fx, fx * ratio), MODEL)
     assert size.height % 32 == size.width % 32 == 0

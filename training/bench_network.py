@@ -1,90 +1,116 @@
-"""depth_bench network: the network alone, for each backend and input size, timed in turns."""
+"""depth_bench network: networks alone, for each backend and input size, timed in turns."""
 
 from __future__ import annotations
 
 import argparse
 import platform
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from depth_node.backends import Backend, choose
 from depth_node.checkpoint import default_checkpoint, load_checkpoint
-from depth_node.model import ModelConfig, build_model
+from depth_node.exported import library_of, load_exported
+from depth_node.model import NETWORKS, ModelConfig, build_model
 from msg_tools import cli
 from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, ConfigError
 
+from .input_sizes import parse_size, size_text
+
 NAME = 'depth_bench network'
 BACKENDS = ('torch', 'openvino', 'onnxruntime')
+WARM_UP = 3  # runs of each that do not count
+HEADER = ('network', 'backend', 'size', 'median_ms', 'p10_ms', 'p90_ms', 'ratio')
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Time the network and print a table, or one JSON object."""
-    parser = cli.parser(NAME, 'Time the network alone.', f'{NAME} --backend torch openvino --size 192x640')
+    """Time the networks and print a table, or one JSON object."""
+    example = f'{NAME} --backend openvino --network mobilenet_v2_light guidedepth_s --size 192x640'
+    parser = cli.parser(NAME, 'Time networks alone, in turns, so that a noisy machine is noisy for all.', example)
     parser.add_argument('--backend', nargs='+', choices=BACKENDS, default=BACKENDS, metavar='NAME')
     parser.add_argument('--size', nargs='+', metavar='HxW', help='input sizes; default: the one it was trained at')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: each library decides')
     parser.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='cpu', help='cuda is for torch alone')
     parser.add_argument('--repeat', type=int, default=50, metavar='N', help='runs of each (default 50)')
-    parser.add_argument('--checkpoint', metavar='FILE')
+    parser.add_argument('--checkpoint', nargs='+', metavar='FILE', default=[],
+                        help="checkpoints, or what depth_export made of them; default: the one that ships ('default')")
+    parser.add_argument('--network', nargs='+', metavar='NAME', default=[],
+                        help=f'networks with weights at random: {", ".join(NETWORKS)}')
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args(argv)
     return cli.run(NAME, lambda: report(args))
 
 
 def report(args: argparse.Namespace) -> int:
-    """Time every backend at every size and print what came out."""
-    checkpoint = load_checkpoint(args.checkpoint or default_checkpoint())
-    model = build_model(checkpoint.model_config)
-    model.load_state_dict(checkpoint.state)
+    """Time everything at every size and print what came out; return 1 where nothing ran."""
     rows: list[dict[str, Any]] = []
-    for size in sizes(args.size, checkpoint.model_config):
-        backends = {}
-        for name in args.backend:
-            try:
-                backends[name] = choose(model, size, args.device, name, args.threads).backend
-            except BackendError as error:
-                cli.warn(NAME, f'{name} left out: {error}')
-        rows += [{'backend': name, 'size': f'{size.height}x{size.width}', **timing}
-                 for name, timing in time_in_turns(backends, size, args.repeat).items()]
+    for size in [parse_size(text) for text in args.size or []] or [None]:
+        rows += time_in_turns(dict(backends(args, size)), args.repeat)
     if args.json:
         cli.print_json({'machine': platform.processor() or platform.machine(), 'threads': args.threads, 'rows': rows})
     else:
-        header = 'backend', 'size', 'median_ms', 'p10_ms', 'p90_ms', 'ratio'
-        print(cli.columns([header, *([row[key] for key in header] for row in rows)]))
+        print(cli.columns([HEADER, *([row[key] for key in HEADER] for row in rows)]))
     return 0 if rows else 1
 
 
-def time_in_turns(backends: dict[str, Backend], size: Size, repeat: int) -> dict[str, dict[str, float]]:
-    """Run the backends alternately on the same image, so that a noisy machine is noisy for all.
+Case = tuple[str, str, Size]  # network, backend, input size
 
-    The ratio is that of the medians to the first backend's.
+
+def backends(args: argparse.Namespace, size: Size | None) -> Iterator[tuple[Case, Backend]]:
+    """Yield every network in every backend at a size (None: its own); warn of what does not run."""
+    for name in args.checkpoint or ([] if args.network else ['default']):
+        path = default_checkpoint() if name == 'default' else Path(name)
+        if library_of(path):
+            found = load_exported(path, args.device, threads=args.threads)
+            own = found.fixed_size or Size(found.model_config.height, found.model_config.width)
+            yield (path.name, library_of(path) or '', size or own), found.backend
+        else:
+            checkpoint = load_checkpoint(path)
+            yield from in_backends(path.name, checkpoint.model(), checkpoint.model_config, args, size)
+    for name in args.network:
+        if name not in NETWORKS:
+            raise ConfigError(f'expected --network out of {", ".join(NETWORKS)}, got {name!r}')
+        config = ModelConfig(name=name)
+        yield from in_backends(name, build_model(config).requires_grad_(False), config, args, size)
+
+
+def in_backends(name: str, model: Any, config: ModelConfig, args: argparse.Namespace,
+                size: Size | None) -> Iterator[tuple[Case, Backend]]:
+    """Yield a network in each backend that runs it."""
+    size = size or Size(config.height, config.width)
+    for backend in args.backend:
+        try:
+            yield (name, backend, size), choose(model, size, args.device, backend, args.threads).backend
+        except BackendError as error:
+            cli.warn(NAME, f'{name} in {backend} left out: {error}')
+
+
+def time_in_turns(cases: dict[Case, Backend], repeat: int) -> list[dict[str, Any]]:
+    """Run backends alternately, on the same image where they have the same size.
+
+    The ratio is that of the medians to the first one's.
     """
-    rgb: Array = np.random.default_rng(0).integers(0, 256, (*size.shape, 3), np.uint8)
-    seconds: dict[str, list[float]] = {name: [] for name in backends}
-    for _ in range(repeat + 3):  # the first three warm up
-        for name, backend in backends.items():
+    images: dict[Size, Array] = {size: noise(size) for _, _, size in cases}
+    seconds: dict[Case, list[float]] = {case: [] for case in cases}
+    for _ in range(repeat + WARM_UP):
+        for case, backend in cases.items():
             start = time.perf_counter()
-            backend(rgb)
-            seconds[name].append(time.perf_counter() - start)
-    p10, median, p90 = np.percentile([seconds[name][3:] for name in backends], (10, 50, 90), axis=1) * 1e3
-    return {name: {'median_ms': round(median[i], 2), 'p10_ms': round(p10[i], 2), 'p90_ms': round(p90[i], 2),
-                   'ratio': round(median[i] / median[0], 3)} for i, name in enumerate(backends)}
+            backend(images[case[2]])
+            seconds[case].append(time.perf_counter() - start)
+    spreads = {case: np.percentile(taken[WARM_UP:], (50, 10, 90)) * 1e3 for case, taken in seconds.items()}
+    first = next(iter(spreads.values()))[0] if spreads else 1.0
+    return [dict(zip(HEADER, (name, backend, size_text(size), *np.round(spread, 2).tolist(),
+                              round(float(spread[0] / first), 3)), strict=True))
+            for (name, backend, size), spread in spreads.items()]
 
 
-def sizes(texts: list[str] | None, config: ModelConfig) -> list[Size]:
-    """Read sizes written as HxW; none stands for the size of the training."""
-    if not texts:
-        return [Size(config.height, config.width)]
-    try:
-        found = [Size(*(int(n) for n in text.split('x'))) for text in texts]
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f'expected sizes as HxW, e.g. 192x640, got {" ".join(texts)}') from error
-    if any(n < 32 or n % 32 for size in found for n in size.shape):
-        raise ConfigError(f'expected sizes of multiples of 32 px, got {" ".join(texts)}')
-    return found
+def noise(size: Size) -> Array:
+    """Return an image uint8 (h, w, 3) of nothing."""
+    return np.random.default_rng(0).integers(0, 256, (*size.shape, 3), np.uint8)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the network is exported in memory, once for each input size."""
+"""ONNX Runtime on the CPU: an ONNX graph, exported in memory or read from a file."""
 
 from __future__ import annotations
 
@@ -7,62 +7,97 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import torch
-from torch import nn
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msg_tools.camera import Array, Size
-from msg_tools.errors import BackendError
+from msg_tools.errors import BackendError, CheckpointError
 
-from .sizes import PerSize
-from .uint8_input import Uint8Input
+from ..header import KEY
+from .protocol import INPUT, OUTPUTS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INSTALL = "install it: pip install 'depth_node[onnx]'"
 
 try:
     import onnxruntime
-    import onnxscript  # noqa: F401  what torch's exporter needs
 except ImportError as error:
-    raise BackendError(f"expected ONNX Runtime and what exports to it for backend onnxruntime, got no {error.name}; "
-                       "install it: pip install 'depth_node[onnx]'") from error
+    raise BackendError(f'expected ONNX Runtime for backend onnxruntime, got none; {INSTALL}') from error
+
+EXAMPLE = Size(64, 96)
+ANY_SIZE = {INPUT: ((1, 'height'), (2, 'width')), **dict.fromkeys(OUTPUTS, ((2, 'height'), (3, 'width')))}
+OPSET = 17  # the first with all that our networks use; runtimes of 2022 know it
 
 
 class OnnxruntimeBackend:
-    """Run the network in ONNX Runtime with float32 arithmetic."""
+    """Run a graph in ONNX Runtime with float32 arithmetic; a graph of any input size is as fast as one of a fixed."""
 
-    def __init__(self, model: nn.Module, threads: int) -> None:
-        self.options = onnxruntime.SessionOptions()
-        self.options.intra_op_num_threads = threads
-        self.model = Uint8Input(model)
-        self.sessions: PerSize[Any] = PerSize(self._load)
+    def __init__(self, graph: bytes, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        try:
+            self.session = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # its classes share no base but Exception
+            raise BackendError(f'ONNX Runtime cannot run this network: {error}') from error
         self.description = (f'ONNX Runtime {onnxruntime.__version__} on CPU'
                             + (f', {threads} threads' if threads else ''))
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
-        session = self.sessions[Size(*rgb.shape[:2])]
         try:
-            log_depth, log_scale = session.run(None, {'rgb': rgb[None]})
-        except Exception as error:  # its classes share no base but Exception
+            log_depth, log_scale = self.session.run(None, {INPUT: rgb[None]})
+        except Exception as error:  # as above
             raise BackendError(f'ONNX Runtime failed: {error}') from error
         return log_depth[0, 0], log_scale[0, 0]
 
-    def _load(self, size: Size) -> Any:
-        try:
-            return onnxruntime.InferenceSession(
-                export(self.model, size), self.options, providers=['CPUExecutionProvider']
-            )
-        except Exception as error:  # exporters raise whatever they like
-            raise BackendError(f'ONNX Runtime cannot run this network at {size}: {error}') from error
+    @property
+    def header(self) -> str | None:
+        """Return our header in the graph's metadata; None: it has none."""
+        return self.session.get_modelmeta().custom_metadata_map.get(KEY)  # type: ignore[no-any-return]
+
+    @property
+    def interface(self) -> tuple[dict[str, list[int]], list[str]]:
+        """Return the graph's inputs, by name 'rgb uint8' and shape (-1: any), and the names of its outputs."""
+        inputs = {f'{port.name} {port.type.removeprefix("tensor(").removesuffix(")")}':
+                  [length if isinstance(length, int) else -1 for length in port.shape]
+                  for port in self.session.get_inputs()}
+        return inputs, [port.name for port in self.session.get_outputs()]
 
 
-def export(model: nn.Module, size: Size) -> bytes:
-    """Return an ONNX file's bytes of the network at one input size: rgb uint8 (1, h, w, 3) to two maps."""
-    example = torch.zeros((1, *size.shape, 3), dtype=torch.uint8)
-    buffer = io.BytesIO()
-    names = {'input_names': ['rgb'], 'output_names': ['log_depth', 'log_scale']}
-    with quiet():
-        program: Any = torch.onnx.export(model, (example,), dynamo=True, verbose=False, **names)  # type: ignore[arg-type]
-        program.save(buffer)
-    return buffer.getvalue()
+def read_graph(path: Path, threads: int) -> OnnxruntimeBackend:
+    """Read an ONNX file; raises CheckpointError where it is cut short or no ONNX."""
+    try:
+        return OnnxruntimeBackend(path.read_bytes(), threads)
+    except (OSError, BackendError) as error:
+        raise CheckpointError(f'{path}: expected a whole ONNX file, got {path.stat().st_size} bytes that do not load '
+                              f'({error}); was the copy or download cut short?') from error
+
+
+def onnx_bytes(model: nn.Module, size: Size | None = None) -> bytes:
+    """Return a network as an ONNX file's bytes, for one input size, by default for any; raises BackendError.
+
+    torch's older exporter, from a trace: it takes a second where the newer one takes ten, and any size comes free.
+    """
+    try:
+        import onnx  # noqa: F401  what torch's exporter needs
+    except ImportError as error:
+        raise BackendError(f'expected onnx to write ONNX with, got none; {INSTALL}') from error
+    import torch
+
+    from .uint8_input import Uint8Input
+
+    example = torch.zeros((1, *(size or EXAMPLE).shape, 3), dtype=torch.uint8)
+    axes = {} if size else {name: {i: f'{name}_{side}' for i, side in places} for name, places in ANY_SIZE.items()}
+    file = io.BytesIO()
+    try:
+        with quiet():
+            torch.onnx.export(Uint8Input(model), (example,), file,  # type: ignore[arg-type]
+                              dynamo=False, opset_version=OPSET,
+                              input_names=[INPUT], output_names=list(OUTPUTS), dynamic_axes=axes)
+    except Exception as error:  # exporters raise whatever they like
+        raise BackendError(f'torch {torch.__version__} cannot export this network to ONNX: {error}') from error
+    return file.getvalue()
 
 
 @contextmanager

@@ -1,18 +1,20 @@
-"""OpenVINO on the CPU: the network is converted in memory and compiled once for each input size."""
+"""OpenVINO on the CPU: a graph, converted in memory or read from a file, compiled once for each input size."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
-
-import torch
-from torch import nn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from msg_tools.camera import Array, Size
-from msg_tools.errors import BackendError
+from msg_tools.errors import BackendError, CheckpointError
 
+from ..header import KEY
+from .protocol import INPUT, OUTPUTS
 from .sizes import PerSize
-from .uint8_input import Uint8Input
+
+if TYPE_CHECKING:
+    from torch import nn
 
 try:
     import openvino
@@ -24,16 +26,16 @@ EXAMPLE = Size(64, 96)
 
 
 class OpenvinoBackend:
-    """Run the network in OpenVINO with float32 arithmetic, one request at a time."""
+    """Run a graph in OpenVINO with float32 arithmetic, one request at a time."""
 
-    def __init__(self, model: nn.Module, threads: int) -> None:
+    def __init__(self, graph: Any, threads: int) -> None:
         self.core = openvino.Core()
         self.settings: dict[str, Any] = {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the CPU has it, with other results
             **({'INFERENCE_NUM_THREADS': threads} if threads else {}),
         }
-        self.graph = converted(model)
+        self.graph = graph
         self.requests: PerSize[Any] = PerSize(self._compile)
         version = openvino.__version__.split('-')[0]
         self.description = f'OpenVINO {version} on CPU' + (f', {threads} threads' if threads else '')
@@ -55,13 +57,54 @@ class OpenvinoBackend:
             raise BackendError(f'OpenVINO cannot run this network at {size}: {error}') from error
 
 
-def converted(model: nn.Module) -> Any:
-    """Return the network as an OpenVINO graph of any input size, from a trace of a small image."""
-    example = torch.zeros((1, *EXAMPLE.shape, 3), dtype=torch.uint8)
+def converted(model: nn.Module, size: Size | None = None) -> Any:
+    """Return a network as an OpenVINO graph of one input size, by default of any, from a trace; raises BackendError."""
+    import torch
+
+    from .uint8_input import Uint8Input
+
+    example = torch.zeros((1, *(size or EXAMPLE).shape, 3), dtype=torch.uint8)
+    shape = openvino.PartialShape([1, *(size.shape if size else (-1, -1)), 3])
     try:
         with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter('ignore', DeprecationWarning)  # of the trace, which OpenVINO itself relies on
+            warnings.simplefilter('ignore')  # of the trace, which OpenVINO itself relies on
             trace = torch.jit.trace(Uint8Input(model), example, check_trace=False)  # 3 times as fast as OpenVINO's own
-        return openvino.convert_model(trace, example_input=example, input=[openvino.PartialShape([1, -1, -1, 3])])
+        graph = openvino.convert_model(trace, example_input=example, input=[shape])
     except Exception as error:  # tracing and conversion raise whatever they like
         raise BackendError(f'OpenVINO cannot convert this network: {error}') from error
+    for port, name in zip([*graph.inputs, *graph.outputs], [INPUT, *OUTPUTS], strict=True):
+        port.get_tensor().set_names({name})
+    return graph
+
+
+def read_graph(path: Path) -> tuple[Any, str | None]:
+    """Read a graph and our header (None: it has none) from NAME.xml and NAME.bin; raises CheckpointError."""
+    weights = path.with_suffix('.bin')
+    if not weights.is_file():
+        raise CheckpointError(f'{path}: expected its weights beside it in {weights.name}, got no such file; '
+                              'copy both files')
+    try:
+        graph = openvino.Core().read_model(path, weights)
+        header = graph.get_rt_info([KEY]).astype(str) if graph.has_rt_info([KEY]) else None
+    except (RuntimeError, ValueError) as error:
+        sizes = f'a .xml of {path.stat().st_size} and a .bin of {weights.stat().st_size} bytes'
+        raise CheckpointError(f'{path}: expected a whole OpenVINO model, got {sizes} that do not fit '
+                              f'({last_line(error)}); was a copy or download cut short?') from error
+    return graph, header
+
+
+def interface(graph: Any) -> tuple[dict[str, list[int]], list[str]]:
+    """Return the inputs of a graph, by name 'rgb uint8' and shape (-1: any), and the names of its outputs."""
+    inputs = {f'{port.any_name} {port.element_type.to_string()}': port_shape(port) for port in graph.inputs}
+    return inputs, [port.any_name for port in graph.outputs]
+
+
+def port_shape(port: Any) -> list[int]:
+    """Return the shape of a port; -1: any length."""
+    return [length.get_length() if length.is_static else -1 for length in port.partial_shape]
+
+
+def last_line(error: Exception) -> str:
+    """Return the end of OpenVINO's message, which begins with lines of its own source."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

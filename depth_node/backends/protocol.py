@@ -6,6 +6,9 @@ from typing import Protocol
 
 from msg_tools.camera import Array
 
+INPUT = 'rgb'  # of a graph: uint8 (1, h, w, 3)
+OUTPUTS = ('log_depth', 'log_scale')  # of a graph, in this order: float32 (1, 1, h/2, w/2)
+
 
 class Backend(Protocol):
     """A network that runs: `log_depth, log_scale = backend(rgb)`; not for two threads at once."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
 from .protocol import Backend
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def choose(model: nn.Module, size: Size, device: str = 'auto', backend: str = 'a
     refused: list[str] = []
     for place, library in candidates(device) if backend == 'auto' else [(device, backend)]:
         try:
-            made = _working(model, size, place, library, threads)
+            made = working(_make(model, place, library, threads), size)
         except BackendError as error:
             refused.append(str(error))
         else:
@@ -41,12 +43,14 @@ def choose(model: nn.Module, size: Size, device: str = 'auto', backend: str = 'a
 
 def candidates(device: str) -> list[tuple[str, str]]:
     """Return the device and library of the backends that auto may take, the fastest first."""
+    import torch
+
     cuda = [('cuda', 'torch')] if device == 'cuda' or (device == 'auto' and torch.cuda.is_available()) else []
     return cuda if device == 'cuda' else [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
 
 
-def _working(model: nn.Module, size: Size, device: str, backend: str, threads: int) -> Backend:
-    made = _make(model, device, backend, threads)
+def working(made: Backend, size: Size) -> Backend:
+    """Run a backend once at an input size and return it; raises BackendError where its answer is not one."""
     log_depth, _ = made(np.zeros((*size.shape, 3), np.uint8))
     if log_depth.shape != (size.height // 2, size.width // 2):
         raise BackendError(f'{made.description}: expected log depth of {size.height // 2} x {size.width // 2}, '
@@ -59,19 +63,22 @@ def _make(model: nn.Module, device: str, backend: str, threads: int) -> Backend:
     if backend == 'torch':
         from .torch_backend import TorchBackend
 
-        return TorchBackend(model, _torch_device(device), threads)
+        return TorchBackend(model, torch_device(device), threads)
     if device == 'cuda':
         raise BackendError(f'expected backend torch for device cuda, got {backend}; use device cpu or auto')
     if backend == 'openvino':
-        from .openvino_backend import OpenvinoBackend
+        from .openvino_backend import OpenvinoBackend, converted
 
-        return OpenvinoBackend(model, threads)
+        return OpenvinoBackend(converted(model), threads)
     if backend == 'onnxruntime':
-        from .onnxruntime_backend import OnnxruntimeBackend
+        from .onnxruntime_backend import OnnxruntimeBackend, onnx_bytes
 
-        return OnnxruntimeBackend(model, threads)
+        return OnnxruntimeBackend(onnx_bytes(model), threads)
     raise BackendError(f'expected a backend out of auto, torch, openvino, onnxruntime, got {backend!r}')
 
 
-def _torch_device(device: str) -> str:
+def torch_device(device: str) -> str:
+    """Return cpu or cuda for torch where auto was asked."""
+    import torch
+
     return ('cuda' if torch.cuda.is_available() else 'cpu') if device == 'auto' else device

@@ -14,31 +14,54 @@ from .uint8_input import Uint8Input
 
 
 class TorchBackend:
-    """Run the network eagerly in PyTorch."""
+    """Run a network eagerly in PyTorch. The caller's stays as it is: it is copied where it would have to change."""
 
     def __init__(self, model: nn.Module, device: str, threads: int) -> None:
-        if device == 'cuda' and not torch.cuda.is_available():
-            raise BackendError(f'expected a CUDA device, got none that PyTorch {torch.__version__} can use; '
-                               'use device cpu or auto, or install a CUDA build of torch')
-        if threads and device == 'cpu':
-            torch.set_num_threads(threads)
-        self.device = torch.device(device)
+        self.device = place(device, threads)
         try:
-            copy = Uint8Input(deepcopy(model))  # the caller's stays where it is
-            self.model = copy.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model = Uint8Input(model if is_ready(model, self.device) else prepared(model, self.device))
         except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
             raise BackendError(f'PyTorch cannot use {self.device}: {error}') from error
         self.description = f'PyTorch {torch.__version__} on {_device_name(device)}'
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
-        try:
-            with torch.inference_mode():
-                maps = torch.cat(self.model(torch.from_numpy(rgb)[None].to(self.device)), 1)
-                log_depth, log_scale = maps[0].cpu().numpy()  # one copy from the device, which also waits for it
-        except RuntimeError as error:
-            raise BackendError(f'PyTorch on {self.device} failed: {error}') from error
-        return log_depth, log_scale
+        return infer(self.model, rgb, self.device)
+
+
+def place(device: str, threads: int) -> torch.device:
+    """Return torch's device for cpu or cuda, after setting the threads of the former; raises BackendError."""
+    if device.startswith('cuda') and not torch.cuda.is_available():
+        raise BackendError(f'expected a CUDA device, got none that PyTorch {torch.__version__} can use; '
+                           'use device cpu or auto, or install a CUDA build of torch')
+    if threads and device == 'cpu':
+        torch.set_num_threads(threads)
+    return torch.device(device)
+
+
+def infer(model: nn.Module, rgb: Array, device: torch.device) -> tuple[Array, Array]:
+    """Run a network that takes bytes on an image uint8 (h, w, 3); raises BackendError where torch fails."""
+    try:
+        with torch.inference_mode():
+            maps = torch.cat(model(torch.from_numpy(rgb)[None].to(device)), 1)
+            log_depth, log_scale = maps[0].cpu().numpy()  # one copy from the device, which also waits for it
+    except RuntimeError as error:
+        raise BackendError(f'PyTorch on {device} failed: {error}') from error
+    return log_depth, log_scale
+
+
+def is_ready(model: nn.Module, device: torch.device) -> bool:
+    """Return whether a network can run as it is: for inference, on the device, its weights channels-last."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return not any(module.training for module in model.modules()) and all(
+        tensor.device.type == device.type and device.index in (None, tensor.device.index)
+        and (tensor.ndim != 4 or tensor.is_contiguous(memory_format=torch.channels_last)) for tensor in tensors
+    )
+
+
+def prepared(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy of a network for inference on a device, its weights channels-last."""
+    return deepcopy(model).eval().to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
 def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
+    return torch.cuda.get_device_name() if device.startswith('cuda') else f'CPU, {torch.get_num_threads()} threads'

@@ -14,5 +14,6 @@ class Uint8Input(nn.Module):
         self.eval()
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        log_depth, log_scale = self.model(rgb.permute(0, 3, 1, 2).float())  # stays channels-last in memory
+        image = rgb.float().permute(0, 3, 1, 2)  # stays channels-last; TensorRT does nothing to bytes but this cast
+        log_depth, log_scale = self.model(image)
         return log_depth, log_scale

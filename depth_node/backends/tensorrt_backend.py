@@ -1,0 +1,91 @@
+"""TensorRT on a CUDA device: an engine that was built for this GPU and this version of TensorRT.
+
+An engine has no room for a header, so ours lies before it: its length (4 bytes, little-endian), its text, the engine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msg_tools.camera import Array, Size
+from msg_tools.errors import BackendError, CheckpointError
+
+from .protocol import INPUT, OUTPUTS
+
+try:
+    import tensorrt
+except ImportError as error:
+    raise BackendError('expected TensorRT, got none; install it: pip install tensorrt (10 or later), on a machine with '
+                       "an NVIDIA GPU, its driver, and a CUDA build of torch") from error
+
+LENGTH = 4
+
+
+class TensorrtBackend:
+    """Run an engine of one input size; torch holds the memory."""
+
+    def __init__(self, path: Path, engine: bytes, size: Size) -> None:
+        if not torch.cuda.is_available():
+            raise BackendError(f'{path}: expected a CUDA device that PyTorch {torch.__version__} can use, got none')
+        self.engine = tensorrt.Runtime(logger()).deserialize_cuda_engine(engine)
+        if self.engine is None:
+            raise BackendError(f'{path}: expected an engine for this GPU and TensorRT {tensorrt.__version__}, got one '
+                               'that it refuses; export it again on this machine')
+        self.context = self.engine.create_execution_context()
+        self.stream = torch.cuda.Stream()
+        self.rgb = torch.empty((1, *size.shape, 3), dtype=torch.uint8, device='cuda')
+        half = (1, 1, size.height // 2, size.width // 2)
+        self.maps = [torch.empty(half, dtype=torch.float32, device='cuda') for _ in OUTPUTS]
+        for name, tensor in zip([INPUT, *OUTPUTS], [self.rgb, *self.maps], strict=True):
+            self.context.set_tensor_address(name, tensor.data_ptr())
+        self.description = f'TensorRT {tensorrt.__version__} on {torch.cuda.get_device_name()}'
+
+    def __call__(self, rgb: Array) -> tuple[Array, Array]:
+        if rgb.shape != self.rgb.shape[1:]:
+            raise BackendError(f'TensorRT: expected an image {tuple(self.rgb.shape[1:])}, got {rgb.shape}')
+        with torch.cuda.stream(self.stream):
+            self.rgb.copy_(torch.from_numpy(rgb)[None])
+            if not self.context.execute_async_v3(self.stream.cuda_stream):
+                raise BackendError('TensorRT failed; its message is on stderr')
+            log_depth, log_scale = torch.cat(self.maps, 1)[0].cpu().numpy()
+        return log_depth, log_scale
+
+
+def logger() -> Any:
+    """Return what TensorRT tells its troubles to."""
+    return tensorrt.Logger(tensorrt.Logger.WARNING)
+
+
+def built(onnx: bytes) -> bytes:
+    """Build an engine for this machine's GPU from an ONNX file's bytes of one input size; raises BackendError."""
+    builder = tensorrt.Builder(logger())
+    network = builder.create_network(0)
+    parser = tensorrt.OnnxParser(network, logger())
+    if not parser.parse(onnx):
+        errors = '; '.join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise BackendError(f'TensorRT {tensorrt.__version__} cannot read this network: {errors}')
+    engine = builder.build_serialized_network(network, builder.create_builder_config())
+    if engine is None:
+        raise BackendError(f'TensorRT {tensorrt.__version__} cannot build this network; its message is on stderr')
+    return bytes(engine)
+
+
+def with_header(header: str, engine: bytes) -> bytes:
+    """Return an engine's file with our header before it."""
+    text = header.encode()
+    return len(text).to_bytes(LENGTH, 'little') + text + engine
+
+
+def read_engine(path: Path) -> tuple[str | None, bytes]:
+    """Read our header (None: it has none) and the engine; raises CheckpointError where the file cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f'{path}: expected a TensorRT engine, got: {error.strerror}') from error
+    end = LENGTH + int.from_bytes(data[:LENGTH], 'little')
+    if end >= len(data):
+        return None, data
+    return data[LENGTH:end].decode(errors='replace'), data[end:]

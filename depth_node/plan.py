@@ -1,0 +1,118 @@
+"""How the images of a camera go through the network: at which size, and what that does to its metres."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from msg_tools.camera import Array, Intrinsics, Size
+from msg_tools.errors import CalibrationError
+
+from .model import STRIDE, ModelConfig
+
+log = logging.getLogger(__name__)
+
+MAX_GROWTH = 1.5  # an input may have this many times the pixels that the network was trained on
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How images of one camera go through the network."""
+
+    size: Size  # of the image
+    camera: Intrinsics | None  # None: unknown, so that the canonical focal length is assumed
+    input_size: Size  # of the network
+    content_size: Size  # of the image in it; what is left around it, where a network takes one size only, is black
+    log_correction: float  # adds to log depth: ln(focal at the input / canonical focal)
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """Return the row and column of the image's first pixel in the input, both even; it is in the middle."""
+        return ((self.input_size.height - self.content_size.height) // 4 * 2,
+                (self.input_size.width - self.content_size.width) // 4 * 2)
+
+
+def make_plan(size: Size, camera: Intrinsics | None, model: ModelConfig, fixed_size: Size | None = None) -> Plan:
+    """Choose the input size at which the focal length is the canonical one, or the nearest that is affordable."""
+    if camera is None:
+        log.warning('no intrinsics for images of %s: metres hold only if the field of view is that of the training '
+                    'images', size)
+        assumed = model.focal_px * size.width / model.width
+        known = Intrinsics(assumed, assumed, size.width / 2, size.height / 2, size)
+    else:
+        known = camera
+    if known.size != size:
+        raise CalibrationError(f'expected intrinsics for images of {size}, got those for {known.size}')
+    content = choose_input_size(known, model)
+    if fixed_size and content != fixed_size:
+        content = choose_content_size(known, model, fixed_size)
+    correction = math.log(known.resized(content).focal_px / model.focal_px)
+    return Plan(size, camera, fixed_size or content, content, correction)
+
+
+def choose_input_size(camera: Intrinsics, model: ModelConfig) -> Size:
+    """Return the network's input size for a camera: multiples of 32, focal length as trained, not too many pixels."""
+    ideal = ideal_lengths(camera, model)
+    budget = MAX_GROWTH * model.height * model.width
+    shrink = min(1.0, math.sqrt(budget / (ideal[0] * ideal[1])))
+    return Size(*(max(STRIDE, round(length * shrink / STRIDE) * STRIDE) for length in ideal))
+
+
+def choose_content_size(camera: Intrinsics, model: ModelConfig, room: Size) -> Size:
+    """Return the size of a camera's image in an input of one size: focal length as trained, or less to fit in.
+
+    The sides are even: a pixel of the network's answer stands for two by two of its input.
+    """
+    ideal = ideal_lengths(camera, model)
+    shrink = min(1.0, room.height / ideal[0], room.width / ideal[1])
+    height, width = (max(2, 2 * round(length * shrink / 2)) for length in ideal)
+    return Size(min(height, room.height), min(width, room.width))
+
+
+def ideal_lengths(camera: Intrinsics, model: ModelConfig) -> tuple[float, float]:
+    """Return the height and width [px] at which a camera's fx and fy both are the canonical focal length."""
+    return camera.size.height * model.focal_px / camera.fy, camera.size.width * model.focal_px / camera.fx
+
+
+def network_input(rgb: Array, plan: Plan) -> Array:
+    """Resize an image uint8 (H, W, 3) for the network; where its size is fixed, in the middle of a black one."""
+    small = resized(rgb, plan.content_size)
+    if plan.content_size == plan.input_size:
+        return small
+    top, left = plan.offset
+    canvas = np.zeros((*plan.input_size.shape, 3), np.uint8)
+    canvas[top : top + plan.content_size.height, left : left + plan.content_size.width] = small
+    return canvas
+
+
+def cut(item: Array, plan: Plan) -> Array:
+    """Cut the image's part out of a map of the network, float32 (h/2, w/2)."""
+    if plan.content_size == plan.input_size:
+        return item
+    (top, left), (height, width) = plan.offset, plan.content_size.shape
+    return np.ascontiguousarray(item[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2])
+
+
+def resized(rgb: Array, size: Size) -> Array:
+    """Resize an image uint8 (H, W, 3) without aliasing: as good as INTER_AREA, which is slow but for exact halves."""
+    rgb = np.ascontiguousarray(rgb)
+    while reduction(rgb, size) >= 3:
+        rgb = resized_to(Size(rgb.shape[0] // 2, rgb.shape[1] // 2), rgb, cv2.INTER_AREA)
+    if reduction(rgb, size) >= 1.5:
+        twice = resized_to(Size(2 * size.height, 2 * size.width), rgb, cv2.INTER_LINEAR)
+        return resized_to(size, twice, cv2.INTER_AREA)
+    return resized_to(size, rgb, cv2.INTER_LINEAR)
+
+
+def reduction(rgb: Array, size: Size) -> float:
+    """Return by which factor an image becomes smaller at this size, in the direction where that is least."""
+    return min(rgb.shape[0] / size.height, rgb.shape[1] / size.width)
+
+
+def resized_to(size: Size, rgb: Array, interpolation: int) -> Array:
+    """Resize an image (H, W, C) by one of OpenCV's methods."""
+    return cv2.resize(rgb, (size.width, size.height), interpolation=interpolation)

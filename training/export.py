@@ -1,0 +1,161 @@
+"""depth_export: a checkpoint as ONNX, OpenVINO, TorchScript or TensorRT, each checked against torch.
+
+The files bring all that the estimator needs: depth_node, depth_predict and depth_eval take them for a checkpoint. They
+take images of any size (multiples of 32 px; --fixed: of one), which costs no time. A file that differs from torch by
+more than the tolerance is not written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from depth_node.checkpoint import Checkpoint, default_checkpoint, load_checkpoint
+from depth_node.exported import load_exported
+from depth_node.header import header_text
+from msg_tools import cli
+from msg_tools.camera import Array, Size
+from msg_tools.errors import ConfigError, DepthNodeError
+
+from .export_check import Difference, check_images, compare, sizes_to_check
+from .export_formats import FORMATS, Form
+from .input_sizes import parse_size, size_text
+
+NAME = 'depth_export'
+HALF_TOLERANCE = 1e-2
+EXAMPLE = f"""{NAME} default exported --format onnx openvino
+  {NAME} runs/first/best.safetensors net.onnx --size 192x640 --images street.png"""
+
+
+class ExportError(DepthNodeError):
+    """An exported network that does not say what torch says, or cannot be written."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run depth_export."""
+    args = arguments().parse_args(argv)
+    return cli.run(NAME, lambda: export(args))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Declare the options."""
+    parser = cli.parser(NAME, __doc__ or '', EXAMPLE)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help="a .safetensors, or 'default': the one that ships")
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder, or the file where its name ends as the format')
+    parser.add_argument('--format', nargs='+', choices=FORMATS, metavar='NAME', default=[],
+                        help=f'{", ".join(FORMATS)}; default: what the name of OUT says')
+    parser.add_argument('--size', metavar='HxW', help="input size to check, or to fix; default: the checkpoint's")
+    parser.add_argument('--fixed', action='store_true', help='take this size alone: some devices and tools want that')
+    parser.add_argument('--half', action='store_true', help='OpenVINO: weights in half precision, half the size')
+    parser.add_argument('--images', nargs='+', type=Path, default=[], metavar='PATH',
+                        help='images and folders to check with; default: a street that is drawn for it')
+    parser.add_argument('--tolerance', type=float, metavar='REL', help='largest difference of depth that passes')
+    parser.add_argument('--json', action='store_true', help='print one JSON object')
+    return parser
+
+
+def export(args: argparse.Namespace) -> None:
+    """Export every format and print what came out; raises ExportError where one failed."""
+    files = targets(args.out, args.checkpoint, args.format)
+    if args.half and not any(FORMATS[name].can_be_half for name in files):
+        raise ConfigError(f'expected --half with format openvino, got {" ".join(files)}; leave it out')
+    path = default_checkpoint() if args.checkpoint == 'default' else Path(args.checkpoint)
+    checkpoint = load_checkpoint(path)
+    config = checkpoint.model_config
+    size = parse_size(args.size) if args.size else Size(config.height, config.width)
+    images = check_images(args.images)
+    rows = []
+    for name, file in files.items():
+        form = Form(size if args.fixed or FORMATS[name].only_fixed else None, args.half and FORMATS[name].can_be_half)
+        tolerance = args.tolerance or (HALF_TOLERANCE if form.half else FORMATS[name].tolerance)
+        rows.append(row(name, file, checkpoint, size, form, images, tolerance))
+    result = {'checkpoint': path.name, 'network': config.name, 'images': len(images), 'files': rows}
+    cli.print_json(result) if args.json else print(table(result))
+    if failed := [item['error'] for item in rows if not item['ok']]:
+        raise ExportError('; '.join(failed))
+
+
+def targets(out: Path, checkpoint: str, formats: list[str]) -> dict[str, Path]:
+    """Return the file of each format: OUT itself where it is named as one, else in the folder OUT."""
+    named = next((name for name, item in FORMATS.items() if out.name.endswith(item.suffix)), None)
+    if named and formats in ([], [named]):
+        return {named: out}
+    if named or not formats:
+        raise ConfigError(f'{out}: expected a folder and --format ({", ".join(FORMATS)}), or a file named as the one '
+                          f'format ({", ".join(item.suffix for item in FORMATS.values())}), got '
+                          f'--format {" ".join(formats) or "nothing"}')
+    stem = 'depth_node' if checkpoint == 'default' else Path(checkpoint).name.removesuffix('.safetensors')
+    return {name: out / f'{stem}{FORMATS[name].suffix}' for name in formats}
+
+
+def row(name: str, file: Path, checkpoint: Checkpoint, size: Size, form: Form, images: list[Array],
+        tolerance: float) -> dict[str, Any]:
+    """Export one format and return what came out of it, as plain values; what went wrong is in `error`."""
+    values: dict[str, Any] = {'format': name, 'file': str(file), 'size': size_text(form.size) if form.size else 'any',
+                              'half': form.half, 'tolerance': tolerance, 'ok': False}
+    try:
+        difference, count = write_checked(name, file, checkpoint, size, form, images, tolerance)
+    except DepthNodeError as error:
+        return {**values, 'error': str(error)}
+    return {**values, 'ok': True, 'bytes': count, **asdict(difference)}
+
+
+def write_checked(name: str, file: Path, checkpoint: Checkpoint, size: Size, form: Form, images: list[Array],
+                  tolerance: float) -> tuple[Difference, int]:
+    """Write a file, compare it as the node runs it with torch, and put it in its place; return its bytes, too.
+
+    Raises ExportError where they differ by more than the tolerance or the disk is full, and what the formats raise;
+    an older file then stays as it was.
+    """
+    model = checkpoint.model()
+    fixed = {'height': form.size.height, 'width': form.size.width} if form.size else {}
+    about = {'format': name, 'fixed': form.size is not None, 'half': form.half, 'torch': torch.__version__, **fixed}
+    header = header_text(checkpoint.model_config.to_dict(), {**checkpoint.metadata, 'export': about})
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix='.export', dir=file.parent) as folder:
+            written = Path(folder) / file.name
+            FORMATS[name].write(model, written, header, form)
+            backend = load_exported(written).backend
+            difference = compare(backend, model, images, sizes_to_check(size, fixed=form.size is not None))
+            del backend
+            if difference.depth_max > tolerance:
+                raise ExportError(f'{file}: expected depth within {tolerance:g} of what torch says, got a difference '
+                                  f'of {difference.depth_max:.3g} (median {difference.depth_median:.3g}); not written')
+            return difference, moved(Path(folder), file.parent)
+    except OSError as error:
+        raise ExportError(f'{file}: expected to write it, got: {error}; is the disk full?') from error
+
+
+def moved(folder: Path, place: Path) -> int:
+    """Move the files of a folder to their place, and return how many bytes they have."""
+    files = list(folder.iterdir())
+    count = sum(file.stat().st_size for file in files)
+    for file in files:
+        os.replace(file, place / file.name)
+    return count
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return what came out as text."""
+    header = ('format', 'input', 'MB', 'largest difference', 'median', 'of confidence', 'file')
+    rows = [cells(item) for item in result['files'] if item['ok']]
+    return (f'{result["checkpoint"]} ({result["network"]}) against torch on {result["images"]} images; depth relative\n'
+            + cli.columns([header, *rows]))
+
+
+def cells(item: dict[str, Any]) -> tuple[str, ...]:
+    """Format one row of the table."""
+    name = item['format'] + (' (half)' if item['half'] else '')
+    return (name, item['size'], f'{item["bytes"] / 1e6:.1f}', f'{item["depth_max"]:.2g}', f'{item["depth_median"]:.2g}',
+            f'{item["confidence_max"]:.2g}', item['file'])
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

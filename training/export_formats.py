@@ -1,0 +1,89 @@
+"""What depth_export writes: a network in one of four formats, with our header inside the file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from depth_node.header import KEY
+from msg_tools.camera import Size
+from msg_tools.errors import BackendError
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a network is written: for one input size or any (size: None), weights in half precision or not."""
+
+    size: Size | None = None
+    half: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: what its files are called, the function that writes one, and what it can do."""
+
+    suffix: str
+    write: Callable[[nn.Module, Path, str, Form], None]
+    tolerance: float  # of depth, relative: what its arithmetic may differ from torch's
+    only_fixed: bool = False
+    can_be_half: bool = False
+
+
+def write_onnx(model: nn.Module, path: Path, header: str, form: Form) -> None:
+    """Write an ONNX file; our header is one of its metadata_props. Raises BackendError."""
+    from depth_node.backends.onnxruntime_backend import onnx_bytes
+
+    data = onnx_bytes(model, form.size)  # says what to install where it is not
+    import onnx
+
+    graph = onnx.load_model_from_string(data)
+    onnx.helper.set_model_props(graph, {KEY: header})
+    onnx.checker.check_model(graph)
+    path.write_bytes(graph.SerializeToString())
+
+
+def write_openvino(model: nn.Module, path: Path, header: str, form: Form) -> None:
+    """Write NAME.xml and NAME.bin; our header is in its rt_info. Raises BackendError."""
+    from depth_node.backends.openvino_backend import converted, openvino
+
+    graph = converted(model, form.size)
+    graph.set_rt_info(header, [KEY])
+    try:
+        openvino.save_model(graph, path, compress_to_fp16=form.half)
+    except RuntimeError as error:
+        raise BackendError(f'{path}: OpenVINO cannot write this network: {error}') from error
+
+
+def write_torchscript(model: nn.Module, path: Path, header: str, form: Form) -> None:
+    """Write a TorchScript file; our header is one of its extra files. Raises BackendError."""
+    import torch
+
+    from depth_node.backends.torchscript_backend import HEADER, traced
+
+    trace = traced(model, form.size)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # torch.jit is to go some day
+            torch.jit.save(trace, path, _extra_files={HEADER: header})
+    except RuntimeError as error:
+        raise BackendError(f'{path}: PyTorch cannot write this network: {error}') from error
+
+
+def write_tensorrt(model: nn.Module, path: Path, header: str, form: Form) -> None:
+    """Write a TensorRT engine for this machine's GPU, our header before it. Raises BackendError."""
+    from depth_node.backends.onnxruntime_backend import onnx_bytes
+    from depth_node.backends.tensorrt_backend import built, with_header
+
+    path.write_bytes(with_header(header, built(onnx_bytes(model, form.size))))
+
+
+FORMATS = {
+    'onnx': Format('.onnx', write_onnx, 1e-3),
+    'openvino': Format('.xml', write_openvino, 1e-3, can_be_half=True),
+    'torchscript': Format('.torchscript.pt', write_torchscript, 1e-3),
+    'tensorrt': Format('.engine', write_tensorrt, 1e-2, only_fixed=True),  # its products have 10 bits (TF32)
+}
