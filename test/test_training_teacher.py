@@ -10,7 +10,14 @@ from depth_node.model import ModelConfig, build_model
 from depth_node_training.data import main
 from depth_node_training.datasets.frame import DatasetError
 from depth_node_training.labels import read_map
-from depth_node_training.teacher import TeacherError, flip_averaged, load_teacher, teacher_maker
+from depth_node_training.teacher import (
+    TeacherError,
+    flip_averaged,
+    load_teacher,
+    shift_averaged,
+    teacher_maker,
+    widened,
+)
 
 MODULE = '''
 import numpy as np
@@ -87,6 +94,32 @@ def test_mirror_average_keeps_no_estimate_and_nothing_in_range():
     assert averaged[0].tolist() == [0, 0, np.inf, pytest.approx(5), pytest.approx(5), np.inf, 0, 0]
 
 
+def test_shift_average_keeps_a_pixel_in_its_place():
+    """A teacher whose map is a quarter as wide as the image; 5 px are one pixel of the map, and so 4 px."""
+    seen = []
+
+    def teacher(rgb, K):
+        seen.append(K[0, 2])
+        return rgb[::4, ::4, 0].astype(np.float32)
+
+    rgb = np.random.default_rng(0).integers(1, 200, (4, 8, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    K = np.array([[70.0, 0, 12.0], [0, 70, 5], [0, 0, 1]])
+    averaged = shift_averaged(teacher, 5)(rgb, K)
+    np.testing.assert_allclose(averaged[:, 1:-1], rgb[::4, 4:-4:4, 0], rtol=1e-5)
+    assert seen == [12.0, 8.0, 16.0]
+
+
+def test_a_map_grows_between_its_pixels_in_log_depth():
+    """Between 10 and 40 m lie 20 m; beside the sky and beside nothing there is no mixture."""
+    depth_m = np.array([[10.0, 40.0, np.inf, 0.0, 5.0, 5.0]], np.float32).repeat(2, 0)
+    grown = widened(depth_m, 12)
+    assert grown.shape == (4, 12)
+    np.testing.assert_allclose(np.unique(grown.round(3)), [0, 5, 10, 14.142, 28.284, 40, np.inf], rtol=1e-5)
+    assert (grown[:, 4:6] == np.inf).all()
+    assert (grown[:, 6:8] == 0).all()
+    assert widened(depth_m, 6) is depth_m
+
+
 def test_command_makes_maps_once(module, street_images, tmp_path, capsys):
     out = tmp_path / 'maps'
     call = ['teacher', f'{module}:depth', 'images:images', str(out), '--data', str(street_images), '--json']
@@ -130,7 +163,7 @@ def test_a_checkpoint_of_ours_teaches(street_images, tmp_path, capsys):
 
 def test_settings_say_how_maps_were_made(module):
     assert teacher_maker(f'{module}:depth', flip=True).settings == {
-        'maker': 'teacher', 'teacher': f'{module}:depth', 'flip': True}
+        'maker': 'teacher', 'teacher': f'{module}:depth', 'flip': True, 'shift_px': 0, 'width': 0}
 
 
 def test_a_full_disk_leaves_no_half_map(module, street_images, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def map_ratios(frame: Frame) -> dict[str, float]:
     order = ('exact', 'annotated', 'lidar', 'stereo', 'teacher')
     means = {points.kind: cell_means(points, frame) for points in frame.labels if points.kind in order}
     kinds = sorted(means, key=order.index)
-    ratios = {}
+    ratios: dict[str, float] = {}
     for kind in ('stereo', 'teacher'):
         if kind in means and kinds[0] != kind:
             log_ratio = means[kinds[0]] - means[kind]

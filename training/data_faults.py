@@ -119,7 +119,7 @@ def shared_images(train: Sequence[Facts], val: Sequence[Facts]) -> list[Fault]:
     train, val = ([fact for fact in side if fact.look is not None] for side in (train, val))
     if not train or not val:
         return []
-    looks = np.stack([fact.look for fact in train])  # type: ignore[arg-type]
+    looks = np.stack([fact.look for fact in train if fact.look is not None])
     faults = []
     for fact in val:
         other = train[int((differs := (looks != fact.look).mean(1)).argmin())]

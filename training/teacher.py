@@ -11,10 +11,11 @@ import argparse
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from depth_node.estimator import DepthEstimator
@@ -68,12 +69,55 @@ def flip_averaged(teacher: Teacher) -> Teacher:
     def averaged(rgb: Array, K: Array) -> Array:
         mirrored = K.copy()
         mirrored[0, 2] = rgb.shape[1] - 1 - K[0, 2]
-        sides = np.stack([teacher(rgb, K), teacher(np.ascontiguousarray(rgb[:, ::-1]), mirrored)[:, ::-1]])
-        with np.errstate(invalid='ignore'):
-            known = (sides > 0).all(0)
-        return np.where(known, np.exp(np.log(np.where(known, sides, 1.0)).mean(0)), 0.0).astype(np.float32)
+        return geometric_mean([teacher(rgb, K), teacher(np.ascontiguousarray(rgb[:, ::-1]), mirrored)[:, ::-1]])
 
     return averaged
+
+
+def shift_averaged(teacher: Teacher, shift_px: int) -> Teacher:
+    """Return a teacher whose depth is the geometric mean over the image as it is and moved left and right by shift_px.
+
+    The camera moves along, and the image's border is repeated. The shift is rounded to whole pixels of the map.
+    """
+
+    def averaged(rgb: Array, K: Array) -> Array:
+        maps = [np.asarray(teacher(rgb, K))]
+        pitch = rgb.shape[1] / maps[0].shape[1]
+        cells = max(1, round(shift_px / pitch))
+        for step in (-cells, cells):
+            pixels = round(step * pitch)
+            moved = K.copy()
+            moved[0, 2] += pixels
+            maps.append(moved_by(teacher(moved_by(rgb, pixels), moved), -step))
+        return geometric_mean(maps)
+
+    return averaged
+
+
+def moved_by(image: Array, pixels: int) -> Array:
+    """Move an image or map (H, W, ...) to the right by whole pixels, its border repeated."""
+    return image[:, np.clip(np.arange(image.shape[1]) - pixels, 0, image.shape[1] - 1)]
+
+
+def geometric_mean(maps: Sequence[Array]) -> Array:
+    """Average depth maps (h, w) in log space, float32; 0 where one has no estimate."""
+    stack = np.stack(maps)
+    with np.errstate(invalid='ignore'):
+        known = (stack > 0).all(0)
+    return np.where(known, np.exp(np.log(np.where(known, stack, 1.0)).mean(0)), 0.0).astype(np.float32)
+
+
+def widened(depth_m: Array, width: int) -> Array:
+    """Grow a map (h, w) [m] to a width, linearly in log depth, as one looks at it; Inf and 0 stay what they are."""
+    if depth_m.shape[1] >= width:
+        return depth_m
+    size = (width, round(depth_m.shape[0] * width / depth_m.shape[1]))
+    nearest = cv2.resize(depth_m, size, interpolation=cv2.INTER_NEAREST)
+    with np.errstate(invalid='ignore'):
+        inside = np.isfinite(depth_m) & (depth_m > 0)
+    whole = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.999
+    log_depth = cv2.resize(np.log(np.where(inside, depth_m, 1.0)).astype(np.float32), size)
+    return np.where(whole, np.exp(log_depth), nearest)
 
 
 def guarded(teacher: Teacher, text: str) -> Teacher:
@@ -81,21 +125,27 @@ def guarded(teacher: Teacher, text: str) -> Teacher:
 
     def run_it(rgb: Array, K: Array) -> Array:
         try:
-            return np.asarray(teacher(rgb, K))
+            depth_m = np.asarray(teacher(rgb, K))
         except Exception as error:  # whatever somebody's network raises
             raise TeacherError(f'{text}: expected a depth map of an image {rgb.shape}, got {error!r}') from error
+        if depth_m.ndim != 2 or depth_m.dtype.kind != 'f':
+            raise TeacherError(f'{text}: expected a depth map float (h, w) [m], got {depth_m.dtype} {depth_m.shape}')
+        return depth_m.astype(np.float32)
 
     return run_it
 
 
-def teacher_maker(text: str, flip: bool = False, backend: str = 'auto') -> Maker:
-    """Return how maps of a teacher are made."""
-    teacher = load_teacher(text, backend)
+def teacher_maker(text: str, flip: bool = False, shift_px: int = 0, width: int = 0, backend: str = 'auto') -> Maker:
+    """Return how maps of a teacher are made, with what averaging and of which width at least."""
+    teacher = guarded(load_teacher(text, backend), text)
+    averaged = shift_averaged(teacher, shift_px) if shift_px else teacher
+    averaged = flip_averaged(averaged) if flip else averaged
     path = Path(text)
-    settings: dict[str, Any] = {'maker': 'teacher', 'teacher': path.name if path.is_file() else text, 'flip': flip}
+    settings: dict[str, Any] = {'maker': 'teacher', 'teacher': path.name if path.is_file() else text, 'flip': flip,
+                                'shift_px': shift_px, 'width': width}
     if path.is_file():  # a network trained again goes by the same name
         settings['sha256'] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Maker(settings, read_image, guarded(flip_averaged(teacher) if flip else teacher, text))
+    return Maker(settings, read_image, lambda rgb, K: widened(averaged(rgb, K), width))
 
 
 def read_image(item: Item) -> tuple[Array, Array]:
@@ -111,6 +161,10 @@ def main(argv: list[str] | None = None) -> int:
     add_sources(parser)
     parser.add_argument('out', type=Path, metavar='OUT', help='folder for the maps')
     parser.add_argument('--flip', action='store_true', help='average with the mirrored image: better, twice the time')
+    parser.add_argument('--shift', type=int, default=0, metavar='PX', help='average with the image moved left and '
+                        'right by so much, too: a little better, three times the time')
+    parser.add_argument('--width', type=int, default=0, metavar='PX', help='grow smaller maps to this width (default: '
+                        'as they are)')
     parser.add_argument('--backend', default='auto', help='what runs a checkpoint (default: auto)')
     parser.add_argument('--jobs', type=positive, default=1, metavar='N', help='threads that call it (default: 1)')
     parser.add_argument('--json', action='store_true', help='print a summary as JSON')
@@ -121,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
 def make_teacher(args: argparse.Namespace) -> int:
     """Make the teacher's map of every image of the sources."""
     items = open_sources(args.sources, args.data)
-    maker = teacher_maker(args.teacher, args.flip, args.backend)
+    maker = teacher_maker(args.teacher, args.flip, args.shift, args.width, args.backend)
     return report(args.out, run(NAME, items, maker, args.out, args.jobs), args.json)
 
 
