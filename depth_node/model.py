@@ -166,7 +166,7 @@ class LightDecoder(nn.Module):
         self.filters = nn.ModuleList(nn.Sequential(*filters_of(width, times))
                                      for width, times in zip(widths[1:], (2, 1, 1), strict=True))
         self.fine = nn.Conv2d(encoder[0], widths[-1], 2, stride=2)
-        self.heads = nn.ModuleList(nn.Conv2d(widths[-1], 4, 1) for _ in range(2))
+        self.depth, self.scale = (nn.Conv2d(widths[-1], 4, 1) for _ in range(2))
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         half, *coarser = features
@@ -174,8 +174,7 @@ class LightDecoder(nn.Module):
         for reduce, skip, layers in zip(self.reduce, self.skips, self.filters, strict=True):
             x = F.interpolate(reduce(x), scale_factor=2.0, mode='nearest') + skip(coarser.pop())
             x = layers(F.relu(x if coarser else x + self.fine(half)))
-        depth, scale = (F.pixel_shuffle(head(x), 2) for head in self.heads)
-        return depth, scale
+        return F.pixel_shuffle(self.depth(x), 2), F.pixel_shuffle(self.scale(x), 2)
 
 
 def filters_of(width: int, times: int) -> list[Separable]:
@@ -200,9 +199,7 @@ class DepthNet(nn.Module):
         self.encoder = Encoder(whole=False)
         self.decoder = LightDecoder(self.encoder.channels, config.decoder)
         self.apply(keep_variance)
-        for head, start in zip(self.decoder.heads, START, strict=True):
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.constant_(head.bias, start)
+        start_heads(self.decoder.depth, self.decoder.scale)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         log_depth, log_scale = self.decoder(self.encoder((rgb - self.mean) / self.std))
@@ -229,6 +226,13 @@ class WholeDepthNet(nn.Module):
         features = self.encoder((rgb - self.mean) / self.std)
         log_depth, log_scale = self.head(self.decoder(features)).split(1, dim=1)
         return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+def start_heads(depth: nn.Conv2d, scale: nn.Conv2d) -> None:
+    """Let the heads of depth and scale begin at a depth and an error that a street has."""
+    for head, start in ((depth, START[0]), (scale, START[1])):
+        nn.init.normal_(head.weight, std=0.01)
+        head.bias = nn.Parameter(torch.full((head.out_channels,), start))
 
 
 def start_head(head: nn.Conv2d) -> None:

@@ -40,7 +40,7 @@ class Labelled:
     weight: Array
 
 
-def read_labelled(item: Item, weights: Mapping[str, float], maps: Mapping[str, str], align: bool = True) -> Labelled:
+def read_labelled(item: Item, weights: dict[str, float], maps: Mapping[str, str], align: bool = True) -> Labelled:
     """Read a frame and what the maps' folders know of it; kinds without a weight are left out."""
     frame = item.read()
     frame = replace(frame, labels=(*frame.labels, *(found for kind in maps for found in map_labels(item, frame, kind,
@@ -119,7 +119,7 @@ def shrunk(frame: Labelled, focal_px: float) -> Labelled:
     return replace(frame, rgb=cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA))
 
 
-def ordered(frame: Frame, weights: Mapping[str, float]) -> Labelled:
+def ordered(frame: Frame, weights: dict[str, float]) -> Labelled:
     """Put a frame's labels in one list, by rising trust and falling depth."""
     chosen = [points for kind in reversed(weights) if weights[kind] > 0
               for points in frame.labels if points.kind == kind]

@@ -47,7 +47,7 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
     average = fabric.to_device(copy.deepcopy(model).requires_grad_(False))
     optimizer = torch.optim.AdamW(trained(model), lr=config.lr, weight_decay=config.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, config.steps, config.warmup,
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, config.steps, pct_start=config.warmup,
                                                    cycle_momentum=False, div_factor=10, final_div_factor=100)
     parts = {'model': model, 'average': average, 'optimizer': optimizer, 'schedule': schedule}
     start, best = run.load(parts) if resume else run.begin()
@@ -61,7 +61,7 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
         losses = step_losses(model, batch, config.losses)
         fabric.backward(losses['loss'])
         fabric.clip_gradients(model, optimizer, max_norm=config.clip, error_if_nonfinite=False)
-        total = fabric.all_reduce(losses['loss'].detach(), reduce_op='mean').item()
+        total = float(fabric.all_reduce(losses['loss'].detach(), reduce_op='mean'))  # type: ignore[arg-type]
         if not math.isfinite(total):
             raise TrainingError(f'expected a finite loss, got {total} at step {step}; the batch is in '
                                 f'{run.save_batch(batch, fabric.global_rank)}; is the learning rate too high?')
@@ -144,8 +144,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     for mean, now in zip(average.parameters(), model.parameters(), strict=True):
         if now.requires_grad:
             mean.lerp_(now, 1 - decay)
-    for mean, now in zip(average.buffers(), model.buffers(), strict=True):
-        mean.copy_(now)
+    for kept, seen in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(seen)
 
 
 def main(argv: list[str] | None = None) -> int:
