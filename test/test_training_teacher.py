@@ -8,16 +8,16 @@ import pytest
 from depth_node.checkpoint import save_checkpoint
 from depth_node.model import ModelConfig, build_model
 from depth_node_training.data import main
-from depth_node_training.datasets.frame import DatasetError
+from depth_node_training.datasets.frame import DatasetError, Frame, Item, Points
 from depth_node_training.labels import read_map
 from depth_node_training.teacher import (
     TeacherError,
     flip_averaged,
     load_teacher,
-    shift_averaged,
-    teacher_maker,
     widened,
 )
+from depth_node_training.teacher_scale import ratio_of, scale_of
+from msg_tools.camera import Intrinsics, Size
 
 MODULE = '''
 import numpy as np
@@ -94,21 +94,6 @@ def test_mirror_average_keeps_no_estimate_and_nothing_in_range():
     assert averaged[0].tolist() == [0, 0, np.inf, pytest.approx(5), pytest.approx(5), np.inf, 0, 0]
 
 
-def test_shift_average_keeps_a_pixel_in_its_place():
-    """A teacher whose map is a quarter as wide as the image; 5 px are one pixel of the map, and so 4 px."""
-    seen = []
-
-    def teacher(rgb, K):
-        seen.append(K[0, 2])
-        return rgb[::4, ::4, 0].astype(np.float32)
-
-    rgb = np.random.default_rng(0).integers(1, 200, (4, 8, 3), np.uint8).repeat(4, 0).repeat(4, 1)
-    K = np.array([[70.0, 0, 12.0], [0, 70, 5], [0, 0, 1]])
-    averaged = shift_averaged(teacher, 5)(rgb, K)
-    np.testing.assert_allclose(averaged[:, 1:-1], rgb[::4, 4:-4:4, 0], rtol=1e-5)
-    assert seen == [12.0, 8.0, 16.0]
-
-
 def test_a_map_grows_between_its_pixels_in_log_depth():
     """Between 10 and 40 m lie 20 m; beside the sky and beside nothing there is no mixture."""
     depth_m = np.array([[10.0, 40.0, np.inf, 0.0, 5.0, 5.0]], np.float32).repeat(2, 0)
@@ -161,9 +146,49 @@ def test_a_checkpoint_of_ours_teaches(street_images, tmp_path, capsys):
     assert 'another folder' in capsys.readouterr().err
 
 
-def test_settings_say_how_maps_were_made(module):
-    assert teacher_maker(f'{module}:depth', flip=True).settings == {
-        'maker': 'teacher', 'teacher': f'{module}:depth', 'flip': True, 'shift_px': 0, 'width': 0}
+def frame_at(depth_m, count=100):
+    """Return a frame with so many LiDAR points of one depth."""
+    uv = np.stack([np.arange(count) % 16, 1 + np.arange(count) // 16], -1).astype(np.float32)
+    points = Points('lidar', uv, np.full(count, depth_m, np.float32))
+    return Frame('', '', np.zeros((8, 16, 3), np.uint8), Intrinsics(10, 10, 7.5, 3.5, Size(8, 16)), (points,))
+
+
+def test_ratio_of_a_frame():
+    assert ratio_of(np.full((4, 8), 20.0, np.float32), frame_at(19.0)) == pytest.approx(0.95)
+    assert np.isnan(ratio_of(np.full((4, 8), 20.0, np.float32), frame_at(19.0, 10)))
+    assert np.isnan(ratio_of(np.full((4, 8), np.inf, np.float32), frame_at(19.0)))
+
+
+def test_scale_is_the_median_over_drives():
+    """A long drive counts as much as a short one: 0.8 (20 frames), 0.95, 1.0."""
+    depths = [('a', 16.0)] * 20 + [('b', 19.0), ('c', 20.0)]
+    items = [Item('s', drive, str(number), lambda depth_m=depth_m: frame_at(depth_m))
+             for number, (drive, depth_m) in enumerate(depths)]
+
+    def teacher(rgb, K):
+        return np.full((4, 8), 20.0, np.float32)
+
+    assert scale_of(teacher, items) == 0.95
+    with pytest.raises(DatasetError, match='to calibrate on'):
+        scale_of(teacher, [Item('s', 'd', '0', lambda: frame_at(19.0, 10))])
+
+
+def test_command_calibrates_once(module, street_images, tmp_path, capsys):
+    """The ground's median is known: the teacher of a constant depth is scaled to it, and a second run keeps that."""
+    out = tmp_path / 'maps'
+    call = ['teacher', f'{module}:depth', 'images:images#val', str(out), '--data', str(street_images),
+            '--calibrate', 'images:images#train', '--flip']
+    assert main(call) == 0
+    note = json.loads((out / 'maps.json').read_text())
+    depth_m = read_map(out / 'images' / 'c_6.npy')
+    np.testing.assert_allclose(depth_m, np.sqrt(98.0) * note['scale'], rtol=1e-3)
+    assert note['scale'] != 1.0
+    assert note['calibrated_on'] == 'images:images#train'
+    (out / 'images' / 'c_6.npy').unlink()
+    assert main(call) == 0
+    np.testing.assert_array_equal(read_map(out / 'images' / 'c_6.npy'), depth_m)
+    assert main([*call[:-3], '--flip']) == 1  # not calibrated: another kind of map
+    assert 'another folder' in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_no_half_map(module, street_images, tmp_path, monkeypatch):

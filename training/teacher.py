@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,16 @@ from msg_tools import cli
 from msg_tools.camera import Array
 from msg_tools.errors import DepthNodeError
 
-from .data_maps import Maker, report, run
+from .data_maps import Maker, read_note, report, run
 from .data_sources import add_sources, positive
-from .datasets import open_sources
+from .datasets import open_source, open_sources
 from .datasets.frame import Item
+from .teacher_scale import Teacher, scale_of
 
 NAME = 'depth_data teacher'
-EXAMPLE = f"""{NAME} my_network:depth kitti:kitti/training teacher_maps --data ../shared/data --flip
+EXAMPLE = f"""{NAME} my_network:depth kitti:kitti/training teacher_maps --data ../shared/data --flip \\
+    --calibrate kitti:kitti/training#train
   {NAME} runs/first/best.safetensors images:my_camera teacher_maps"""
-Teacher = Callable[[Array, Array], Array]
 
 
 class TeacherError(DepthNodeError):
@@ -74,31 +75,6 @@ def flip_averaged(teacher: Teacher) -> Teacher:
     return averaged
 
 
-def shift_averaged(teacher: Teacher, shift_px: int) -> Teacher:
-    """Return a teacher whose depth is the geometric mean over the image as it is and moved left and right by shift_px.
-
-    The camera moves along, and the image's border is repeated. The shift is rounded to whole pixels of the map.
-    """
-
-    def averaged(rgb: Array, K: Array) -> Array:
-        maps = [np.asarray(teacher(rgb, K))]
-        pitch = rgb.shape[1] / maps[0].shape[1]
-        cells = max(1, round(shift_px / pitch))
-        for step in (-cells, cells):
-            pixels = round(step * pitch)
-            moved = K.copy()
-            moved[0, 2] += pixels
-            maps.append(moved_by(teacher(moved_by(rgb, pixels), moved), -step))
-        return geometric_mean(maps)
-
-    return averaged
-
-
-def moved_by(image: Array, pixels: int) -> Array:
-    """Move an image or map (H, W, ...) to the right by whole pixels, its border repeated."""
-    return image[:, np.clip(np.arange(image.shape[1]) - pixels, 0, image.shape[1] - 1)]
-
-
 def geometric_mean(maps: Sequence[Array]) -> Array:
     """Average depth maps (h, w) in log space, float32; 0 where one has no estimate."""
     stack = np.stack(maps)
@@ -135,17 +111,27 @@ def guarded(teacher: Teacher, text: str) -> Teacher:
     return run_it
 
 
-def teacher_maker(text: str, flip: bool = False, shift_px: int = 0, width: int = 0, backend: str = 'auto') -> Maker:
-    """Return how maps of a teacher are made, with what averaging and of which width at least."""
-    teacher = guarded(load_teacher(text, backend), text)
-    averaged = shift_averaged(teacher, shift_px) if shift_px else teacher
-    averaged = flip_averaged(averaged) if flip else averaged
-    path = Path(text)
-    settings: dict[str, Any] = {'maker': 'teacher', 'teacher': path.name if path.is_file() else text, 'flip': flip,
-                                'shift_px': shift_px, 'width': width}
+def scaled(teacher: Teacher, scale: float) -> Teacher:
+    """Return a teacher whose depth is multiplied by a number."""
+    return lambda rgb, K: teacher(rgb, K) * np.float32(scale)
+
+
+def teacher_maker(args: argparse.Namespace) -> Maker:
+    """Return how the maps that the options ask for are made."""
+    path = Path(args.teacher)
+    settings: dict[str, Any] = {'maker': 'teacher', 'teacher': path.name if path.is_file() else args.teacher,
+                                'flip': args.flip, 'width': args.width, 'calibrated_on': args.calibrate, 'scale': 1.0}
     if path.is_file():  # a network trained again goes by the same name
         settings['sha256'] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Maker(settings, read_image, lambda rgb, K: widened(averaged(rgb, K), width))
+    teacher = guarded(load_teacher(args.teacher, args.backend), args.teacher)
+    teacher = flip_averaged(teacher) if args.flip else teacher
+    if args.calibrate:
+        noted = read_note(args.out)
+        known = {**noted, 'scale': 1.0} == settings
+        settings['scale'] = noted['scale'] if known else scale_of(teacher, open_source(args.calibrate, args.data))
+        cli.warn(NAME, f'measured depth is {settings["scale"]:g} times what the teacher says; corrected')
+    teacher = scaled(teacher, settings['scale'])
+    return Maker(settings, read_image, lambda rgb, K: widened(teacher(rgb, K), args.width))
 
 
 def read_image(item: Item) -> tuple[Array, Array]:
@@ -161,8 +147,8 @@ def main(argv: list[str] | None = None) -> int:
     add_sources(parser)
     parser.add_argument('out', type=Path, metavar='OUT', help='folder for the maps')
     parser.add_argument('--flip', action='store_true', help='average with the mirrored image: better, twice the time')
-    parser.add_argument('--shift', type=int, default=0, metavar='PX', help='average with the image moved left and '
-                        'right by so much, too: a little better, three times the time')
+    parser.add_argument('--calibrate', default='', metavar='SOURCE', help='multiply its depth by one number for all '
+                        'images: the median ratio to the LiDAR of this source (of drives that are trained on)')
     parser.add_argument('--width', type=int, default=0, metavar='PX', help='grow smaller maps to this width (default: '
                         'as they are)')
     parser.add_argument('--backend', default='auto', help='what runs a checkpoint (default: auto)')
@@ -175,8 +161,7 @@ def main(argv: list[str] | None = None) -> int:
 def make_teacher(args: argparse.Namespace) -> int:
     """Make the teacher's map of every image of the sources."""
     items = open_sources(args.sources, args.data)
-    maker = teacher_maker(args.teacher, args.flip, args.shift, args.width, args.backend)
-    return report(args.out, run(NAME, items, maker, args.out, args.jobs), args.json)
+    return report(args.out, run(NAME, items, teacher_maker(args), args.out, args.jobs), args.json)
 
 
 if __name__ == '__main__':
