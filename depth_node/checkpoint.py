@@ -102,7 +102,7 @@ def require_safetensors(path: Path) -> None:
                               'check the path, or leave it empty for the one that ships with the package') from error
     if head.startswith(LFS):
         raise CheckpointError(f'{path}: expected weights, got a Git LFS pointer; run git lfs pull')
-    if head.startswith(PICKLES):
+    if head.startswith(PICKLES) and head[8:9] != b'{':  # a header of 128 bytes (mod 256) begins as a pickle does
         raise CheckpointError(f'{path}: expected a safetensors file, got a pickle (.pth), which can run code when '
                               'loaded and is never opened; convert its tensors with safetensors.torch.save_file')
 

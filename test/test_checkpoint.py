@@ -120,7 +120,7 @@ def test_weights_of_another_width(model, tmp_path):
 
 def test_unknown_architecture(model, tmp_path):
     save_checkpoint(tmp_path / 'odd.safetensors', model, ModelConfig(name='resnet50'), {})
-    with pytest.raises(CheckpointError, match=r"odd\.safetensors: expected a network out of .*'resnet50'.*depth_export"):
+    with pytest.raises(CheckpointError, match=r"odd\.safetensors: expected a network.*'resnet50'.*depth_export"):
         load_checkpoint(tmp_path / 'odd.safetensors')
 
 
@@ -175,3 +175,14 @@ def test_others_may_read_what_was_saved(saved):
     """The file mode that safetensors' own save_file gives is for the owner alone."""
     os.umask(mask := os.umask(0))
     assert saved.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_none(tmp_path):
+    """The first byte of a safetensors file is that of its header's length: 0x80 in one file of 32."""
+    for extra in range(0, 400, 8):
+        path = tmp_path / 'weights.safetensors'
+        save_checkpoint(path, build_model(CONFIG), CONFIG, {'note': ' ' * extra})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert load_checkpoint(path).metadata['note'] == ' ' * extra

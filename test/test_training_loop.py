@@ -209,3 +209,13 @@ def test_command_without_settings_says_what_it_wants(capsys):
     assert main([]) == 1
     assert main(['steps=3']) == 1
     assert capsys.readouterr().err.count('depth_train: error: expected a YAML file of settings') == 2
+
+
+def test_a_run_begins_from_a_checkpoint_with_its_network(street_images, tmp_path):
+    run(tiny(street_images, tmp_path / 'first', steps=2), val=False)
+    begun = tiny(street_images, tmp_path / 'second', start=str(tmp_path / 'first' / 'last.safetensors'))
+    first = load_checkpoint(tmp_path / 'first' / 'last.safetensors')
+    assert all(torch.equal(tensor, first.state[name]) for name, tensor in start_model(begun).state_dict().items())
+    assert tiny(street_images, tmp_path, start='default').model_config().focal_px == 35.0
+    with pytest.raises(ConfigError, match="start: expected weights of 'fastdepth'"):
+        start_model(tiny(street_images, tmp_path, start=begun.start, network='fastdepth'))

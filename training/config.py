@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from depth_node.checkpoint import load_checkpoint
 from depth_node.model import ModelConfig
 from msg_tools.errors import ConfigError
 
@@ -33,7 +34,7 @@ class TrainConfig:
     maps: dict[str, str] = field(default_factory=dict)  # kind (stereo, teacher) to the folder of its maps
     align: bool = True  # rescale a teacher's map by what LiDAR or stereo measured in the same image
 
-    network: str = 'mobilenet_v2_light'
+    network: str = ''  # name of a network; empty: that of `start`, else ours
     encoder: str = ''  # mobilenet_v2_1.0_224_quant.tflite; empty: random weights
     frozen_blocks: int = 0  # the encoder's stem and this many blocks keep their weights
     start: str = ''  # checkpoint to begin from, 'default' for the one that ships: its weights, not its optimiser
@@ -77,8 +78,16 @@ class TrainConfig:
             raise ConfigError(f'expected batch and steps >= 1, got {self.batch} and {self.steps}')
 
     def model_config(self) -> ModelConfig:
-        """Return the config of the network to train."""
-        return ModelConfig(self.network, height=self.height, width=self.width, focal_px=self.focal_px)
+        """Return the config of the network to train: that of `start`, unless another is named, for this input."""
+        begun = load_checkpoint(self.start_path).model_config if self.start else ModelConfig()
+        if self.network not in ('', begun.name):
+            begun = ModelConfig(self.network)
+        return replace(begun, height=self.height, width=self.width, focal_px=self.focal_px)
+
+    @property
+    def start_path(self) -> str | None:
+        """Return the path of the checkpoint to begin from; None stands for the one that ships."""
+        return None if self.start == 'default' else self.start
 
 
 def choose(name: str, chosen: Mapping[str, Any] | Sequence[str], known: Mapping[str, Any] | Sequence[str]) -> None:

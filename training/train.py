@@ -106,14 +106,23 @@ def start_model(config: TrainConfig) -> nn.Module:
     """Build the network: from a checkpoint, or with ImageNet weights in its encoder, or at random."""
     model = build_model(config.model_config())
     if config.start:
-        path = None if config.start == 'default' else config.start
-        model.load_state_dict(load_checkpoint(path).state)
+        fill_from(model, config)
     elif config.encoder:
         fill_encoder(model, config.encoder)
     if config.frozen_blocks:
         for name in ['stem', *(f'blocks.{i}' for i in range(config.frozen_blocks))]:
             model.get_submodule(f'encoder.{name}').requires_grad_(False)
     return nn.Module.to(model, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
+
+
+def fill_from(model: nn.Module, config: TrainConfig) -> None:
+    """Fill a network with a checkpoint's weights; raises ConfigError where they are another network's."""
+    begun = load_checkpoint(config.start_path)
+    try:
+        model.load_state_dict(begun.state)
+    except RuntimeError as error:
+        raise ConfigError(f'start: expected weights of {config.network!r}, got those of {begun.model_config.name!r}; '
+                          'leave network= empty to go on with that one') from error
 
 
 def fill_encoder(model: nn.Module, path: str) -> None:
