@@ -1,7 +1,9 @@
 """Depth of stereo pairs: a plane whose disparity is known, a synthetic street whose depth is, and the command."""
 
 import json
+import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from depth_node_training.datasets import open_source
 from depth_node_training.datasets.frame import DatasetError, truth_map
 from depth_node_training.labels import read_map
 from depth_node_training.stereo import read_pair, stereo_depth
+from depth_node_training.stereo_offset import Offset, fit_offset
 from msg_tools.synthetic import write_drive
 
 
@@ -123,3 +126,46 @@ def test_real_pair_agrees_with_its_scan(shared_data):
     both = (depth_m > 0) & (truth_m > 0)
     assert both.sum() > 10_000
     assert np.median(depth_m[both] / truth_m[both]) == pytest.approx(1.0, abs=0.04)
+
+
+def test_offset_by_hand():
+    """In an image 4 px wide x is -0.75, -0.25, 0.25, 0.75; an offset of 0.01 widths is 0.04 px everywhere."""
+    np.testing.assert_allclose(Offset(0.01).pixels(4), 0.04)
+    np.testing.assert_allclose(Offset(0, 0.1, 1).pixels(4), 4 * np.array([0.4875, 0.0375, 0.0875, 0.6375]))
+    np.testing.assert_allclose(Offset(0.01, 0.1, 1).mirrored().pixels(4), Offset(0.01, 0.1, 1).pixels(4)[::-1])
+
+
+def test_offset_is_found_among_outliers():
+    rng = np.random.default_rng(0)
+    x, true = rng.uniform(-1, 1, 5000), rng.uniform(0.005, 0.1, 5000)
+    wanted = Offset(0.0004, -0.0002, 0.0008)
+    matched = true - (wanted.constant + wanted.linear * x + wanted.square * x**2) + rng.normal(0, 1e-4, 5000)
+    matched[:500] *= rng.uniform(0.3, 1, 500)  # beside edges
+    found = fit_offset([np.stack([x, true, matched], -1)[part] for part in (slice(0, 1000), slice(1000, 5000))])
+    assert (found.constant, found.linear, found.square) == pytest.approx((0.0004, -0.0002, 0.0008), abs=3e-5)
+
+
+def test_an_offset_moves_depth_as_its_pixels_say():
+    """A disparity of 12 px that lacks one is 13 px: 26.9 m and not 29.2."""
+    left, right = shifted_pair(12)
+    depth_m = stereo_depth(left, right, 700.0, 0.5, Offset(1 / 320))
+    np.testing.assert_allclose(depth_m[depth_m > 0], 26.92, rtol=0.02)
+
+
+def test_command_corrects_a_rig_that_squints(street, tmp_path, capsys):
+    """The right images moved by a pixel make everything too far, until the exact depth says so."""
+    squinting = shutil.copytree(street.parent, tmp_path / street.parent.name) / street.name
+    for path in (squinting / 'image_03' / 'data').glob('*.png'):
+        cv2.imwrite(str(path), np.roll(cv2.imread(str(path)), 1, axis=1))
+    source, ratios = f'kitti_raw:{squinting}', {}
+    for name, more in (('plain', []), ('calibrated', ['--calibrate', source])):
+        assert main(['stereo', source, str(tmp_path / name), *more]) == 0
+        item = open_source(source)[0]
+        depth_m, truth_m = read_map(tmp_path / name / item.source / f'{item.name}.npy'), truth_map(item.read())
+        both = (depth_m > 0) & (truth_m > 15) & (truth_m < 40)
+        ratios[name] = np.median(depth_m[both] / truth_m[both])
+    assert ratios['plain'] > 1.06
+    assert ratios['calibrated'] == pytest.approx(1.0, abs=0.02)
+    assert 'disparities were off by' in capsys.readouterr().err
+    with pytest.raises(DatasetError, match='pixels with LiDAR'):
+        fit_offset([np.zeros((0, 3))])
