@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import importlib
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,7 @@ def load_teacher(text: str, backend: str = 'auto') -> Teacher:
     """
     module, colon, function = text.partition(':')
     if not colon or Path(text).exists():
-        estimator = DepthEstimator.from_checkpoint(text, backend=backend)
-        return lambda rgb, K: estimator(rgb, K).depth_m
+        return estimated(DepthEstimator.from_checkpoint(text, backend=backend))
     if (folder := str(Path.cwd())) not in sys.path:  # a console script does not look there
         sys.path.insert(0, folder)
     try:
@@ -59,6 +59,17 @@ def load_teacher(text: str, backend: str = 'auto') -> Teacher:
     if not callable(found):
         raise TeacherError(f'{text}: expected a function rgb, K -> depth_m, got {type(found).__name__}')
     return found
+
+
+def estimated(estimator: DepthEstimator) -> Teacher:
+    """Return an estimator of ours as a teacher; one image at a time, since it remembers the last one's plan."""
+    lock = threading.Lock()
+
+    def depth(rgb: Array, K: Array) -> Array:
+        with lock:
+            return estimator(rgb, K).depth_m
+
+    return depth
 
 
 def flip_averaged(teacher: Teacher) -> Teacher:
@@ -122,7 +133,7 @@ def teacher_maker(args: argparse.Namespace) -> Maker:
     settings: dict[str, Any] = {'maker': 'teacher', 'teacher': path.name if path.is_file() else args.teacher,
                                 'flip': args.flip, 'width': args.width, 'calibrated_on': args.calibrate, 'scale': 1.0}
     if path.is_file():  # a network trained again goes by the same name
-        settings['sha256'] = hashlib.sha256(path.read_bytes()).hexdigest()
+        settings['sha256'] = digest(path)
     teacher = guarded(load_teacher(args.teacher, args.backend), args.teacher)
     teacher = flip_averaged(teacher) if args.flip else teacher
     if args.calibrate:
@@ -132,6 +143,13 @@ def teacher_maker(args: argparse.Namespace) -> Maker:
         cli.warn(NAME, f'measured depth is {settings["scale"]:g} times what the teacher says; corrected')
     teacher = scaled(teacher, settings['scale'])
     return Maker(settings, read_image, lambda rgb, K: widened(teacher(rgb, K), args.width))
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a network's file, and of the weights beside it where they are in a file of their own."""
+    weights = path.with_suffix('.bin')
+    data = path.read_bytes() + (weights.read_bytes() if path.suffix == '.xml' and weights.is_file() else b'')
+    return hashlib.sha256(data).hexdigest()
 
 
 def read_image(item: Item) -> tuple[Array, Array]:
