@@ -55,7 +55,7 @@ def over(image: Array, depth_m: Array) -> Array:
     if 0 < np.count_nonzero(depth_m) < SPARSE * depth_m.size:
         nearest = cv2.erode(np.where(depth_m > 0, depth_m, np.float32(1e9)), np.ones((2, 2), np.uint8))
         depth_m = np.where(nearest < 1e9, nearest, depth_m)
-    return np.where((depth_m > 0)[..., None], depth_colors(depth_m), image // 3)
+    return np.where((depth_m > 0)[..., None], depth_colors(depth_m), image // 4)
 
 
 def target_picture(sample: Sample, size: Size) -> Array:
