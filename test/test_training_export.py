@@ -14,6 +14,7 @@ from depth_node.estimator import DepthEstimator
 from depth_node.exported import load_exported
 from depth_node.header import KEY
 from depth_node.model import NETWORKS, ModelConfig, build_model
+from depth_node.predict import main as predict
 from depth_node_training import export, export_formats
 from depth_node_training.export_check import check_images, compare, sizes_to_check
 from msg_tools.camera import Intrinsics, Size
@@ -269,6 +270,19 @@ def test_tensorrt_says_what_torch_says(checkpoint, picture, tmp_path):
     target = tmp_path / 'x.engine'
     assert export.main([str(checkpoint), str(target), '--images', str(picture)]) == 0
     assert DepthEstimator.from_checkpoint(target)(image(), CAMERA).depth_m.shape == SIZE.shape
+
+
+def test_nothing_but_a_cast_touches_the_bytes_of_an_onnx_graph(exported):
+    """TensorRT refuses a graph that transposes or scales uint8."""
+    onnx = pytest.importorskip('onnx')
+    graph = onnx.load(exported('onnx')).graph
+    assert [node.op_type for node in graph.node if 'rgb' in node.input] == ['Cast']
+
+
+def test_depth_predict_runs_an_exported_file(exported, picture, tmp_path):
+    path = exported('onnx')
+    assert predict([str(picture), '--out', str(tmp_path), '--fx', '140', '--checkpoint', str(path)]) == 0
+    assert [item.name for item in tmp_path.iterdir()] == ['street.png']
 
 
 def test_a_network_of_another_paper_is_exported(tmp_path, picture):

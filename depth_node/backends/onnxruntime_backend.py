@@ -85,14 +85,14 @@ def onnx_bytes(model: nn.Module, size: Size | None = None) -> bytes:
         raise BackendError(f'expected onnx to write ONNX with, got none; {INSTALL}') from error
     import torch
 
-    from .uint8_input import Uint8Input
+    from .uint8_input import CastInput
 
     example = torch.zeros((1, *(size or EXAMPLE).shape, 3), dtype=torch.uint8)
     axes = {} if size else {name: {i: f'{name}_{side}' for i, side in places} for name, places in ANY_SIZE.items()}
     file = io.BytesIO()
     try:
         with quiet():
-            torch.onnx.export(Uint8Input(model), (example,), file,  # type: ignore[arg-type]
+            torch.onnx.export(CastInput(model), (example,), file,  # type: ignore[arg-type]
                               dynamo=False, opset_version=OPSET,
                               input_names=[INPUT], output_names=list(OUTPUTS), dynamic_axes=axes)
     except Exception as error:  # exporters raise whatever they like

@@ -14,6 +14,13 @@ class Uint8Input(nn.Module):
         self.eval()
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        image = rgb.float().permute(0, 3, 1, 2)  # stays channels-last; TensorRT does nothing to bytes but this cast
-        log_depth, log_scale = self.model(image)
+        log_depth, log_scale = self.model(rgb.permute(0, 3, 1, 2).float())  # stays channels-last in memory
+        return log_depth, log_scale
+
+
+class CastInput(Uint8Input):
+    """The same, bytes cast before anything else: TensorRT knows nothing else to do with them. 3 % slower in OpenVINO."""
+
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        log_depth, log_scale = self.model(rgb.float().permute(0, 3, 1, 2))
         return log_depth, log_scale
