@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depth_node_training.datasets.frame import DatasetError, Frame, Item, Points, map_points
-from depth_node_training.labels import read_labelled, shrunk
+from depth_node_training.labels import read_labelled, scale_to, shrunk
 from msg_tools.camera import Intrinsics, Size
 
 SIZE = Size(64, 128)
@@ -77,3 +77,15 @@ def test_an_image_is_kept_at_the_size_that_training_needs():
     assert small.rgb.shape == (32, 64, 3)
     assert small.camera == CAMERA
     assert shrunk(labelled, 71.0).rgb.shape == (64, 128, 3)
+
+
+def test_a_dense_map_is_compared_where_the_better_labels_are():
+    """A map of 5 m left and 20 m right, twice too far: better labels on the right alone say so, all of them 10 m."""
+    camera = Intrinsics(100.0, 100.0, 80.0, 40.0, Size(80, 160))
+    depth_m = np.where(np.arange(160) < 80, 5.0, 20.0)[None].repeat(80, 0).astype(np.float32)
+    better = np.zeros((80, 160), np.float32)
+    better[10:70, 100:150] = 10.0
+    labels = [map_points(better, camera, 'lidar')]
+    assert scale_to(map_points(depth_m, camera, 'teacher'), labels, camera) == pytest.approx(0.5, rel=1e-4)
+    few = [map_points(np.where(np.arange(160) < 2, better.max(), 0)[None], camera, 'lidar')]
+    assert scale_to(map_points(depth_m, camera, 'teacher'), few, camera) == 1.0

@@ -1,4 +1,4 @@
-"""depth_bench: how fast the network, the node and the ground-truth tool are here, beside peers where given."""
+"""depth_bench: how fast networks, node, training and ground-truth tool are here, beside peers where given."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msg_tools import cli
 PARTS = {
     'network': ('.bench_network', 'the network alone, per backend and size'),
     'node': ('.bench_node', 'the node end to end over DDS: ages, drops, memory'),
+    'training': ('.bench_training', 'the training loop: images a second, and how much of its time the network has'),
     'ground_truth': ('.bench_ground_truth', "velodyne_to_depth's projection, beside monodepth2's"),
 }
 

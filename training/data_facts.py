@@ -11,8 +11,8 @@ import numpy as np
 
 from msg_tools.camera import Array, Size
 
-from .data_sources import read_every_label
 from .datasets.frame import Frame, Item, Points
+from .labels import read_every_label
 
 CELL, ENOUGH = 8, 20  # pixels; cells that two kinds of label must share to be compared
 LOOK = 16  # rows and columns of the picture that two images are compared by

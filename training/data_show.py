@@ -25,10 +25,10 @@ from msg_tools.whole_file import write_whole
 from .augment import Sample
 from .config import TrainConfig, load_config
 from .data_picture import panels, row_picture, stacked
-from .data_sources import add_choice, add_sources, choose_items, positive, read_every_label
+from .data_sources import add_choice, add_sources, choose_items, positive
 from .datasets import open_sources
 from .datasets.frame import DatasetError, Frame, Item
-from .labels import ordered
+from .labels import ordered, read_every_label
 from .loader import Frames, Samples
 
 NAME = 'depth_data show'

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from fnmatch import fnmatch
-from pathlib import Path
 
 import numpy as np
 
 from msg_tools.errors import ConfigError
 
 from .datasets import DATASETS
-from .datasets.frame import DatasetError, Frame, Item
-from .labels import aligned, map_labels, with_sky
+from .datasets.frame import DatasetError, Item
 
 HELP = f'NAME:PATH or NAME:PATH#SPLIT, NAME out of {", ".join(DATASETS)}'
 
@@ -58,15 +55,6 @@ def choose_items(items: Sequence[Item], args: argparse.Namespace) -> list[Item]:
     if args.count and args.count < len(chosen):
         chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, args.count).round().astype(int)]
     return chosen
-
-
-def read_every_label(item: Item, maps: Mapping[str, str], align: bool, sky: bool) -> Frame:
-    """Read a frame with all that is known of it, apart by kind: what a training would put in one list."""
-    frame = item.read()
-    found = [points for kind, folder in maps.items() for points in map_labels(item, frame, kind, Path(folder))]
-    frame = replace(frame, labels=(*frame.labels, *found))
-    frame = aligned(frame) if align else frame
-    return with_sky(frame) if sky else frame
 
 
 def folders_by_kind(texts: Sequence[str]) -> dict[str, str]:

@@ -21,7 +21,8 @@ from .sky import sky_points
 
 FAR_M = {'teacher': 65.0, 'stereo': 80.0}  # from here on these only say: far. They cannot tell a wall from the sky
 STRIDE = {'stereo': 2}  # dense maps whose neighbouring pixels say the same
-ENOUGH = 200  # pixels on which a teacher can be compared with something better
+ENOUGH, MOST = 200, 20_000  # pixels on which a teacher can be compared with something better
+CELL = 8  # px, in which a dense map's depths are averaged for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,16 @@ class Labelled:
 
 def read_labelled(item: Item, weights: dict[str, float], maps: Mapping[str, str], align: bool = True) -> Labelled:
     """Read a frame and what the maps' folders know of it; kinds without a weight are left out."""
+    return ordered(read_every_label(item, maps, align, 'sky' in weights), weights)
+
+
+def read_every_label(item: Item, maps: Mapping[str, str], align: bool, sky: bool) -> Frame:
+    """Read a frame with all that is known of it, apart by kind."""
     frame = item.read()
-    frame = replace(frame, labels=(*frame.labels, *(found for kind in maps for found in map_labels(item, frame, kind,
-                                                                                                 Path(maps[kind])))))
-    if align:
-        frame = aligned(frame)
-    if 'sky' in weights:
-        frame = with_sky(frame)
-    return ordered(frame, weights)
+    found = [points for kind, folder in maps.items() for points in map_labels(item, frame, kind, Path(folder))]
+    frame = replace(frame, labels=(*frame.labels, *found))
+    frame = aligned(frame) if align else frame
+    return with_sky(frame) if sky else frame
 
 
 def map_labels(item: Item, frame: Frame, kind: str, folder: Path) -> list[Points]:
@@ -89,19 +92,31 @@ def aligned(frame: Frame) -> Frame:
         else points for points in frame.labels))
 
 
-def scale_to(points: Points, better: list[Points], camera: Intrinsics, cell: int = 8) -> np.float32:
-    """Return the median ratio of better labels to these in cells of `cell` pixels that have both; 1 for too few."""
-    shape = camera.size.height // cell + 1, camera.size.width // cell + 1
-    maps = []
-    for group in ([points], better):
-        found = np.full(shape, np.nan, np.float32)
-        for labels in group:
-            near = np.isfinite(labels.depth_m)
-            column, row = (labels.uv[near] / cell).astype(int).T
-            found[np.clip(row, 0, shape[0] - 1), np.clip(column, 0, shape[1] - 1)] = labels.depth_m[near]
-        maps.append(found)
-    ratio = (maps[1] / maps[0])[np.isfinite(maps[0]) & np.isfinite(maps[1])]
-    return np.float32(np.median(ratio)) if ratio.size >= ENOUGH else np.float32(1.0)
+def scale_to(points: Points, better: list[Points], camera: Intrinsics) -> np.float32:
+    """Return the median ratio of better labels to a dense map's, compared where the better ones are; 1 for too few."""
+    dense = cell_means(points, camera)
+    logs = []
+    for labels in better:
+        near = np.flatnonzero(np.isfinite(labels.depth_m))
+        near = near[:: -(-near.size // MOST) or 1]
+        u, v = (((labels.uv[near] + 0.5) / CELL - 0.5).astype(np.float32).T)[..., None]
+        there = cv2.remap(dense, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).ravel()
+        logs.append(np.log(labels.depth_m[near]) - there[: near.size])
+    ratio = np.concatenate(logs)
+    ratio = ratio[np.isfinite(ratio)]
+    return np.float32(np.exp(np.median(ratio))) if ratio.size >= ENOUGH else np.float32(1.0)
+
+
+def cell_means(points: Points, camera: Intrinsics) -> Array:
+    """Return the mean ln depth (h, w) float32 of labels in cells of CELL pixels of a camera's image; NaN where none."""
+    height, width = camera.size.height // CELL + 1, camera.size.width // CELL + 1
+    near = np.isfinite(points.depth_m)
+    column, row = (points.uv[near] / CELL).astype(int).T
+    index = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+    total = np.bincount(index, np.log(points.depth_m[near]), height * width)
+    with np.errstate(invalid='ignore'):
+        means = total / np.bincount(index, minlength=height * width)
+    return means.reshape(height, width).astype(np.float32)
 
 
 def with_sky(frame: Frame) -> Frame:
