@@ -43,7 +43,7 @@ def test_one_confidence_for_all_gains_nothing():
 
 
 def test_equals_are_averaged_by_hand():
-    """Two sure pixels of errors 1 and 3, two unsure ones of 10: without half of them 2, without three quarters still 2."""
+    """Two sure pixels of errors 1 and 3, two unsure ones of 10: without half of them 2, and so without 3 of 4."""
     error, confidence = np.array([1.0, 10.0, 3.0, 10.0]), np.array([0.9, 0.1, 0.9, 0.1])
     assert sparsification(error, confidence)[0][[0, 10, 15]].tolist() == [6.0, 2.0, 2.0]
 

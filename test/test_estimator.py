@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from depth_node.estimator import DepthEstimator, Limits, confidence_of
 from depth_node.model import ModelConfig
-from depth_node.plan import MAX_GROWTH, choose_content_size, choose_input_size, make_plan, network_input, resized
+from depth_node.plan import MAX_GROWTH, choose_input_size, make_plan, resized
 from msg_tools.camera import Intrinsics, Size
 from msg_tools.errors import CalibrationError, CheckpointError, ImageError
 

@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
 def report(args: argparse.Namespace) -> int:
     """Time everything at every size and print what came out; return 1 where nothing ran."""
     rows: list[dict[str, Any]] = []
-    for size in [parse_size(text) for text in args.size or []] or [None]:
+    sizes: list[Size | None] = [parse_size(text) for text in args.size or []]
+    for size in sizes or [None]:
         rows += time_in_turns(dict(backends(args, size)), args.repeat)
     if args.json:
         cli.print_json({'machine': platform.processor() or platform.machine(), 'threads': args.threads, 'rows': rows})
