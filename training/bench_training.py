@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--steps', type=int, default=20, metavar='N', help='steps, after as many that do not count')
     parser.add_argument('--images', type=int, default=100, metavar='N', help='images of the sources (default 100)')
     parser.add_argument('--json', action='store_true')
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if args.steps < 1 or args.images < 1 or min(args.workers) < 0:
         parser.error('--steps and --images must be greater than 0, --workers not less')
     return cli.run(NAME, lambda: report(args))
