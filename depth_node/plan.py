@@ -17,6 +17,7 @@ from .model import STRIDE, ModelConfig
 log = logging.getLogger(__name__)
 
 MAX_GROWTH = 1.5  # an input may have this many times the pixels that the network was trained on
+MAX_ZOOM = 1.2  # and, where a narrow view leaves room, this many times its focal length: it has seen such views, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,16 @@ def make_plan(size: Size, camera: Intrinsics | None, model: ModelConfig, fixed_s
 
 
 def choose_input_size(camera: Intrinsics, model: ModelConfig) -> Size:
-    """Return the network's input size for a camera: multiples of 32, focal length as trained, not too many pixels."""
+    """Return the network's input size for a camera: multiples of 32, focal length as trained, not too many pixels.
+
+    A view that is smaller than those of the training in both directions is magnified a little: on crops of images that
+    brings more than an exact focal length does (and rounding the sides more than padding them to multiples of 32).
+    """
     ideal = ideal_lengths(camera, model)
-    budget = MAX_GROWTH * model.height * model.width
-    shrink = min(1.0, math.sqrt(budget / (ideal[0] * ideal[1])))
-    return Size(*(max(STRIDE, round(length * shrink / STRIDE) * STRIDE) for length in ideal))
+    zoom = min(MAX_ZOOM, model.height / ideal[0], model.width / ideal[1])
+    if zoom < 1.0:
+        zoom = min(1.0, math.sqrt(MAX_GROWTH * model.height * model.width / (ideal[0] * ideal[1])))
+    return Size(*(max(STRIDE, round(length * zoom / STRIDE) * STRIDE) for length in ideal))
 
 
 def choose_content_size(camera: Intrinsics, model: ModelConfig, room: Size) -> Size:

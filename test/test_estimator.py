@@ -62,6 +62,16 @@ def test_a_longer_focal_length_gets_a_smaller_input_and_the_same_depth():
     np.testing.assert_allclose(result.depth_m, 10.0 * focal / 100.0, rtol=1e-5)
 
 
+def test_a_narrow_view_is_magnified_a_little_where_there_is_room_and_its_depth_scaled_back():
+    model = ModelConfig(height=192, width=640, focal_px=100.0)
+    narrow = camera(Size(100, 300), 100.0, 100.0)  # 120 x 360 at 1.2 times the focal length: 128 x 352 in steps of 32
+    plan = make_plan(narrow.size, narrow, model)
+    assert plan.input_size == Size(128, 352)
+    assert plan.log_correction == pytest.approx(math.log(math.sqrt(128 / 100 * 352 / 300)))
+    for size, wanted in ((Size(180, 300), Size(192, 320)), (Size(100, 620), Size(96, 640))):  # full in one direction
+        assert make_plan(size, camera(size, 100.0, 100.0), model).input_size == wanted
+
+
 def test_a_wide_camera_is_shrunk_to_the_budget_and_its_depth_scaled_by_the_focal_ratio():
     run = estimator(depth_m=10.0)
     result = run(image(), camera(fx=50.0, fy=50.0))  # ideal: 256 x 384, 16 times the pixels of the training
