@@ -60,7 +60,7 @@ def test_a_rate_of_zero_is_refused():
 @pytest.mark.ros
 def test_a_short_run_for_real(ros_domain, tmp_path, capsys):
     pytest.importorskip('rclpy')
-    config = ModelConfig(height=64, width=96, focal_px=60.0, decoder=(8, 8, 8, 8, 8))
+    config = ModelConfig(height=64, width=96, focal_px=60.0, decoder=(8, 8, 8, 8))
     path = tmp_path / 'random.safetensors'
     save_checkpoint(path, build_model(config), config, {})
     arguments = ['--rate', '10', '--seconds', '2', '--param', f'checkpoint:={path}', 'backend:=torch', '--json']

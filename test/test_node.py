@@ -438,7 +438,7 @@ def test_each_bad_checkpoint_fails_configure_with_its_reason(make_rig, monkeypat
 
 def write_bad_checkpoint(path, kind):
     """Write the first half of a checkpoint, or the weights of one network under the name of another."""
-    narrow = ModelConfig(decoder=(8, 8, 8, 8, 8))
+    narrow = ModelConfig(decoder=(8, 8, 8, 8))
     if kind == 'truncated':
         save_checkpoint(path, build_model(narrow), narrow, {})
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -30,7 +30,7 @@ PARAMETER_FILE = Path(__file__).parents[1] / 'config/mono.yaml'
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     """Return a small network with weights at random: it starts at 15 m everywhere."""
-    config = ModelConfig(height=64, width=96, focal_px=100.0, decoder=(8, 8, 8, 8, 8))
+    config = ModelConfig(height=64, width=96, focal_px=100.0, decoder=(8, 8, 8, 8))
     path = tmp_path_factory.mktemp('weights') / 'random.safetensors'
     save_checkpoint(path, build_model(config), config, {})
     return path
