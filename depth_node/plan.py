@@ -69,13 +69,13 @@ def choose_input_size(camera: Intrinsics, model: ModelConfig) -> Size:
 
 
 def choose_content_size(camera: Intrinsics, model: ModelConfig, room: Size) -> Size:
-    """Return the size of a camera's image in an input of one size: focal length as trained, or less to fit in.
+    """Return the size of a camera's image in an input of one size: focal length as trained, or nearly; less to fit in.
 
     The sides are even: a pixel of the network's answer stands for two by two of its input.
     """
     ideal = ideal_lengths(camera, model)
-    shrink = min(1.0, room.height / ideal[0], room.width / ideal[1])
-    height, width = (max(2, 2 * round(length * shrink / 2)) for length in ideal)
+    zoom = min(MAX_ZOOM, room.height / ideal[0], room.width / ideal[1])
+    height, width = (max(2, 2 * round(length * zoom / 2)) for length in ideal)
     return Size(min(height, room.height), min(width, room.width))
 
 

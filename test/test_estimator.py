@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from depth_node.estimator import DepthEstimator, Limits, confidence_of
 from depth_node.model import ModelConfig
-from depth_node.plan import MAX_GROWTH, choose_input_size, make_plan, resized
+from depth_node.plan import MAX_GROWTH, choose_content_size, choose_input_size, make_plan, resized
 from msg_tools.camera import Intrinsics, Size
 from msg_tools.errors import CalibrationError, CheckpointError, ImageError
 
@@ -105,6 +105,54 @@ def test_no_camera_asks_for_more_than_the_budget(height, width, fx, ratio):
     ideal = MAX_GROWTH * MODEL.height * MODEL.width
     thin = size.height == 32 or size.width == 32  # a strip of an image cannot be thinner than 32 px
     assert size.pixels <= ideal + 16 * (size.height + size.width) or thin
+
+
+class Gradient(FakeBackend):
+    """Answers a depth that grows from left to right of its input, 1 m a column: what is cut out shows where from."""
+
+    def __call__(self, rgb):
+        super().__call__(rgb)
+        depth_m = np.tile(np.arange(1, rgb.shape[1] // 2 + 1, dtype=np.float32), (rgb.shape[0] // 2, 1))
+        return np.log(depth_m), np.zeros_like(depth_m)
+
+
+def test_a_network_of_one_input_size_sees_the_image_in_the_middle_of_a_black_one():
+    run = DepthEstimator(Gradient(), MODEL, fixed_size=Size(64, 96))
+    tall = Size(128, 64)  # 64 x 32 at the canonical focal length, which is as high as there is room
+    result = run(np.full((*tall.shape, 3), 200, np.uint8), camera(tall))
+    (seen,) = run.backend.seen
+    assert seen.shape == (64, 96, 3)
+    assert (seen[:, 32:64] == 200).all()
+    assert not seen[:, :32].any()
+    assert not seen[:, 64:].any()
+    assert result.depth_m.shape == result.confidence.shape == tall.shape
+    assert result.log_scale.shape == (32, 16)
+    assert result.depth_m[60, 0] == pytest.approx(17.0)  # 16 columns of the answer lie left of the image's first
+    assert result.depth_m[60, -1] == pytest.approx(32.0)
+
+
+def test_an_image_that_is_too_large_for_the_one_input_size_is_shrunk_and_its_depth_scaled():
+    run = DepthEstimator(FakeBackend(depth_m=10.0), MODEL, fixed_size=Size(64, 96))
+    result = run(image(Size(480, 640)), camera(Size(480, 640), 200.0, 200.0))  # 240 x 320 at the canonical focal length
+    assert result.plan.content_size == Size(64, 86)
+    focal = math.sqrt(200 * 64 / 480 * 200 * 86 / 640)
+    np.testing.assert_allclose(result.depth_m, 10.0 * focal / 100.0, rtol=1e-5)
+
+
+def test_a_camera_whose_input_is_the_one_size_anyway_fills_it():
+    kitti = camera(Size(375, 1242), 721.5377, 721.5377)
+    plan = make_plan(kitti.size, kitti, ModelConfig(), Size(192, 640))
+    assert plan.content_size == plan.input_size == Size(192, 640)
+    assert plan == make_plan(kitti.size, kitti, ModelConfig())
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.floats(10.0, 1e5), st.floats(0.5, 2.0))
+@settings(deadline=None)
+def test_every_image_fits_into_the_one_input_size(height, width, fx, ratio):
+    content = choose_content_size(camera(Size(height, width), fx, fx * ratio), MODEL, Size(64, 96))
+    assert 2 <= content.height <= 64
+    assert 2 <= content.width <= 96
+    assert content.height % 2 == content.width % 2 == 0
 
 
 def test_without_intrinsics_the_field_of_view_of_the_training_is_assumed_and_said_once(caplog):

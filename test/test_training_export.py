@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import sys
 import zipfile
+from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -262,6 +265,36 @@ def test_tensorrt_that_is_not_installed_says_how_to_get_it(checkpoint, picture, 
         assert list(tmp_path.iterdir()) == []
     else:
         pytest.skip('it is installed')
+
+
+@pytest.fixture
+def tensorrt_backend(monkeypatch):
+    """Return the module as it is where TensorRT is installed and there is no GPU."""
+    monkeypatch.setitem(sys.modules, 'tensorrt', ModuleType('tensorrt'))
+    monkeypatch.delitem(sys.modules, 'depth_node.backends.tensorrt_backend', raising=False)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    yield import_module('depth_node.backends.tensorrt_backend')
+    sys.modules.pop('depth_node.backends.tensorrt_backend')
+
+
+def test_the_header_lies_before_an_engine(tensorrt_backend, tmp_path):
+    path = tmp_path / 'x.engine'
+    path.write_bytes(tensorrt_backend.with_header('{"é": 1}', b'engine'))
+    assert path.read_bytes()[:4] == b'\x09\x00\x00\x00'  # in UTF-8
+    assert tensorrt_backend.read_engine(path) == ('{"é": 1}', b'engine')
+    path.write_bytes(b'an engine of another program')
+    assert tensorrt_backend.read_engine(path)[0] is None
+
+
+def test_an_engine_is_refused_where_there_is_no_gpu_or_no_header(tensorrt_backend, tmp_path):
+    path = tmp_path / 'x.engine'
+    header = {'format': 1, 'model': CONFIG.to_dict(), 'export': {'fixed': True, 'height': 64, 'width': 96}}
+    path.write_bytes(tensorrt_backend.with_header(json.dumps(header), b'engine'))
+    with pytest.raises(BackendError, match='expected a CUDA device'):
+        DepthEstimator.from_checkpoint(path)
+    path.write_bytes(b'an engine of another program')
+    with pytest.raises(CheckpointError, match='expected our header'):
+        DepthEstimator.from_checkpoint(path)
 
 
 @pytest.mark.gpu
