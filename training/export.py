@@ -73,7 +73,8 @@ def export(args: argparse.Namespace) -> None:
     rows = []
     for name, file in files.items():
         form = Form(size if args.fixed or FORMATS[name].only_fixed else None, args.half and FORMATS[name].can_be_half)
-        tolerance = args.tolerance or (HALF_TOLERANCE if form.half else FORMATS[name].tolerance)
+        usual = HALF_TOLERANCE if form.half else FORMATS[name].tolerance
+        tolerance = usual if args.tolerance is None else args.tolerance
         rows.append(row(name, file, checkpoint, size, form, images, tolerance))
     result = {'checkpoint': path.name, 'network': config.name, 'images': len(images), 'files': rows}
     cli.print_json(result) if args.json else print(table(result))
