@@ -20,8 +20,10 @@ APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 demo: $(VENV)/run.stamp
 	$(BIN)/depth_demo $(if $(DRIVE),--drive '$(DRIVE)') --out '$(OUT)'
 
+# In two processes: after ONNX's exporter and the rest in one, a training run has been seen to end in a segmentation fault.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore-glob='test/test_training_[l-z]*'
+	$(BIN)/python -m pytest test/test_training_[l-z]*.py
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
