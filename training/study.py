@@ -53,6 +53,15 @@ def read_study(path: Path, out: Path, changes: list[str]) -> list[Run]:
             for table, row, keys in rows for seed in seeds]
 
 
+def chosen(runs: list[Run], only: str | None) -> list[Run]:
+    """Return the trainings of a table whose title begins so; raises ConfigError where there is none."""
+    found = [run for run in runs if run.table.startswith(only or '')]
+    if not found:
+        titles = ', '.join(dict.fromkeys(run.table for run in runs))
+        raise ConfigError(f'--only: expected a table out of {titles}, got {only!r}')
+    return found
+
+
 def folder_name(*words: str) -> str:
     """Return words as a folder's name."""
     return '-'.join(''.join(letter if letter.isalnum() else '_' for letter in word) for word in words)
@@ -77,10 +86,10 @@ def train_once(config: TrainConfig, frames: Frames) -> dict[str, Any]:
     items = open_sources(config.val, config.data)
     refuse_overlap(frames.items, items)
     config = replace(config, eval_every=config.steps)  # nothing is chosen on val: the last network counts
-    chosen = Frames(frames.items, config)
-    chosen.kept = frames.kept
+    shared = Frames(frames.items, config)
+    shared.kept = frames.kept
     resume = (Path(config.out) / 'state.pt').exists()
-    return train(config, chosen, load_val(items), start_fabric(config), resume)['val']['mean']
+    return train(config, shared, load_val(items), start_fabric(config), resume)['val']['mean']
 
 
 def markdown(results: list[tuple[Run, dict[str, Any]]]) -> str:
@@ -108,12 +117,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(NAME, __doc__ or '', f'{NAME} config/study.yaml runs/study data=../shared/data')
     parser.add_argument('study', type=Path, help='YAML file: base, seeds, tables')
     parser.add_argument('out', type=Path, help='folder for the runs, table.md and results.json')
+    parser.add_argument('--only', metavar='TABLE', help='train the rows of this table alone (another process may '
+                                                        'do the others; without it the results of all are collected)')
     parser.add_argument('changes', nargs='*', metavar='key=value', help='settings for every run')
     args = parser.parse_args(argv)
 
     def body() -> None:
         results = []
-        for run, mean in do_study(read_study(args.study, args.out, args.changes)):
+        for run, mean in do_study(chosen(read_study(args.study, args.out, args.changes), args.only)):
             results.append((run, mean))
             rows = [{'table': run.table, 'row': run.row, 'seed': run.config.seed, **mean} for run, mean in results]
             write_whole(args.out / 'results.json', json.dumps(rows, indent=1).encode())
