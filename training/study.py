@@ -48,7 +48,7 @@ def read_study(path: Path, out: Path, changes: list[str]) -> list[Run]:
         rows = [(table, row, keys or []) for table, rows in tables.items() for row, keys in rows.items()]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f'{path}: expected a study with base, seeds and tables, got: {error}') from error
-    return [Run(table, row, replace(from_dict(base, [*keys, *changes, f'seed={seed}']),
+    return [Run(table, row, replace(from_dict(base, [*changes, *keys, f'seed={seed}']),
                                     out=str(out / folder_name(table, row) / str(seed))))
             for table, row, keys in rows for seed in seeds]
 
@@ -119,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('out', type=Path, help='folder for the runs, table.md and results.json')
     parser.add_argument('--only', metavar='TABLE', help='train the rows of this table alone (another process may '
                                                         'do the others; without it the results of all are collected)')
-    parser.add_argument('changes', nargs='*', metavar='key=value', help='settings for every run')
+    parser.add_argument('changes', nargs='*', metavar='key=value', help='settings for every run, before those of its row')
     args = parser.parse_args(argv)
 
     def body() -> None:
