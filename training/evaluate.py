@@ -17,6 +17,7 @@ from .evaluate_data import Data, Frame, open_data, open_folder
 from .evaluate_predictors import Folder, Predictor, load_estimator, network, trivial_baselines
 from .evaluate_scores import Scores
 from .evaluate_text import print_result
+from .evaluate_views import views
 from .evaluate_warnings import warnings
 from .metrics import CROPS, MAX_DEPTH_M, MIN_DEPTH_M, Protocol
 from .report import write_report
@@ -64,6 +65,8 @@ def arguments() -> argparse.ArgumentParser:
     how.add_argument('--crop', choices=CROPS, default='garg', help='part of the frame that counts (default: garg)')
     how.add_argument('--min-depth', type=float, default=MIN_DEPTH_M, metavar='M')
     how.add_argument('--max-depth', type=float, default=MAX_DEPTH_M, metavar='M')
+    how.add_argument('--views', action='store_true', help='measure the network on the same images resized and cropped, '
+                                                          'too: does it follow the focal length?')
     how.add_argument('--draws', type=int, default=DRAWS, help=f'of the bootstrap (default: {DRAWS}; 0: no intervals)')
     how.add_argument('--seed', type=int, default=0, help='of the bootstrap (default: 0)')
     how.add_argument('--report', type=Path, metavar='FILE.html', help='write a page with tables, curves and frames')
@@ -79,12 +82,15 @@ def run(args: argparse.Namespace) -> None:
     if bool(args.checkpoint) == bool(args.pred) or bool(args.data) == bool(args.gt) or (args.checkpoint and args.gt):
         raise ConfigError('expected --pred DIR --gt DIR, or --checkpoint FILE --data DATA, or --pred DIR --data DATA '
                           '(see --help)')
+    if args.views and not args.checkpoint:
+        raise ConfigError('--views: expected --checkpoint, whose network sees other images; got a folder of maps')
     data = open_folder(args) if args.gt else open_data(args.data, args.split, args.changes)
     text, predictor = opened(args.checkpoint or args.pred, args, protocol)
     missing = predictor.missing(data.frames) if isinstance(predictor, Folder) else []
     absent = set(missing)
     frames = [frame for frame in data.frames if frame.name not in absent]
-    predictors = {PREDICTION: predictor, **others(args, protocol), **trivial_baselines(replace(data, frames=frames))}
+    predictors = {PREDICTION: predictor, **(views(predictor) if args.views else {}), **others(args, protocol),
+                  **trivial_baselines(replace(data, frames=frames))}
     scores, without = measure(data, frames, predictors, protocol, args)
     result = plain({**summary(scores), 'images': len(scores[PREDICTION].rows), 'missing': len(missing),
                     'warnings': warnings(scores[PREDICTION], data, missing, without),
