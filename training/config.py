@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -10,13 +11,22 @@ from typing import Any
 import yaml
 
 from depth_node.checkpoint import load_checkpoint
-from depth_node.model import ModelConfig
+from depth_node.model import STRIDE, ModelConfig
 from msg_tools.errors import ConfigError
 
 from .datasets.frame import KINDS
 from .losses import LOSSES
 
 PRECISIONS = {'32': '32-true', 'bf16': 'bf16-mixed', '16': '16-mixed'}  # ours, and Fabric's names
+RANGES = {  # the least and the greatest value
+    **dict.fromkeys(('batch', 'steps', 'log_every', 'save_every', 'eval_every'), (1, math.inf)),
+    **dict.fromkeys(('frozen_blocks', 'crop_width', 'threads', 'workers', 'cache_gb', 'seed'), (0, math.inf)),
+    **dict.fromkeys(('jitter', 'lr', 'weight_decay', 'clip', 'min_zoom'), (0, math.inf)),
+    'max_tilt_deg': (0, 45), 'mix': (0, 1), 'warmup': (0, 0.99), 'ema': (0, 1),
+}
+# what may change while a run is cut off: where things lie (run_folder.py compares the frames), speed, what is reported
+CHANGEABLE = ('data', 'train', 'maps', 'out', 'encoder', 'start', 'threads', 'workers', 'cache_gb', 'on_error',
+              'log_every', 'save_every', 'eval_every', 'note')
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +84,14 @@ class TrainConfig:
         choose('losses', self.losses, LOSSES)
         choose('precision', [self.precision], PRECISIONS)
         choose('on_error', [self.on_error], ('stop', 'skip'))
-        if self.batch < 1 or self.steps < 1:
-            raise ConfigError(f'expected batch and steps >= 1, got {self.batch} and {self.steps}')
+        choose('maps', self.maps, KINDS)
+        for name, (low, high) in RANGES.items():
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ConfigError(f'{name}: expected a value from {low} to {high}, got {value}')
+        if self.crop_width % STRIDE:
+            raise ConfigError(f'crop_width: expected a multiple of {STRIDE} px, got {self.crop_width}')
+        if not self.losses:
+            raise ConfigError(f'losses: expected at least one of {", ".join(LOSSES)}, got none')
 
     def model_config(self) -> ModelConfig:
         """Return the config of the network to train: that of `start`, unless another is named, for this input."""
@@ -120,11 +136,29 @@ def from_dict(values: Mapping[str, Any], changes: Sequence[str] = ()) -> TrainCo
         if not equals:
             raise ConfigError(f'expected key=value, got {change!r}')
         key, _, name = key.partition('.')
-        value = yaml.safe_load(text) if text else ''
+        value = plain_value(change, text, getattr(defaults, key, None))
         if name:
-            value = {**settings.get(key, getattr(defaults, key, {})), name: value}
+            known = settings.get(key, getattr(defaults, key, None))
+            if not isinstance(known, dict):
+                raise ConfigError(f'{change}: expected one of the settings that have names in them (labels, maps, '
+                                  f'losses) before the dot, got {key!r}')
+            value = {**known, name: value}
         settings[key] = typed(key, value, defaults)
     return replace(defaults, **settings)
+
+
+def plain_value(change: str, text: str, default: Any) -> Any:
+    """Return what the text of a change means: where text is asked for itself, since YAML reads 2011_09_26 as a number.
+
+    Raises ConfigError where it is no YAML.
+    """
+    if isinstance(default, str) or not text or change.startswith('maps.'):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = ' '.join(str(error).split())
+        raise ConfigError(f'{change}: expected a value as YAML writes it, got: {reason}') from error
 
 
 def typed(key: str, value: Any, defaults: TrainConfig) -> Any:
@@ -134,19 +168,28 @@ def typed(key: str, value: Any, defaults: TrainConfig) -> Any:
         raise ConfigError(f'expected a setting out of {", ".join(known)}, got {key!r}')
     default = getattr(defaults, key)
     if isinstance(default, tuple):
-        return tuple(value) if isinstance(value, list | tuple) else (str(value),) if value else ()
+        return texts(key, value if isinstance(value, list | tuple) else [value] if value else [])
     if isinstance(default, dict):
         if not isinstance(value, Mapping):
             raise ConfigError(f'{key}: expected names and values, got {value!r}')
         return {str(name): str(item) if key == 'maps' else number(f'{key}.{name}', item)
                 for name, item in value.items()}
-    if isinstance(default, str) and isinstance(value, int):
-        return str(value)  # precision: 32
+    if key == 'precision':
+        return str(value)  # YAML reads 32 as a number
     if isinstance(default, float):
         return number(key, value)
     if type(value) is not type(default):
-        raise ConfigError(f'{key}: expected {type(default).__name__}, got {value!r}')
+        hint = '; put it in quotes' if isinstance(default, str) else ''
+        raise ConfigError(f'{key}: expected {type(default).__name__}, got {value!r}{hint}')
     return value
+
+
+def texts(key: str, values: Sequence[Any]) -> tuple[str, ...]:
+    """Return texts as a tuple; raises ConfigError where one is something else, as YAML's `- images: folder` is."""
+    if wrong := [value for value in values if not isinstance(value, str)]:
+        raise ConfigError(f'{key}: expected texts such as images:folder#train, got {wrong[0]!r}; is there a space '
+                          'behind the colon?')
+    return tuple(values)
 
 
 def number(key: str, value: Any) -> float:
@@ -161,8 +204,16 @@ def number(key: str, value: Any) -> float:
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as plain values."""
-    values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
-    return values
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+
+
+def changed(config: TrainConfig, other: TrainConfig) -> list[str]:
+    """Return the names of those settings in which two configs differ that make one run another (see CHANGEABLE)."""
+    def told(config: TrainConfig) -> dict[str, str]:  # as text: the order of labels says whom to trust
+        return {**{key: str(value) for key, value in to_dict(config).items() if key not in CHANGEABLE},
+                'maps': str(sorted(config.maps))}
+
+    return [key for key, value in told(config).items() if value != told(other)[key]]
 
 
 def without_paths(config: TrainConfig) -> dict[str, Any]:
@@ -170,5 +221,19 @@ def without_paths(config: TrainConfig) -> dict[str, Any]:
     values = to_dict(config)
     for key in ('data', 'out', 'encoder', 'start'):
         values[key] = Path(values[key]).name
+    for key in ('train', 'val'):
+        values[key] = [without_folder(source) for source in values[key]]
     values['maps'] = {kind: Path(folder).name for kind, folder in config.maps.items()}
     return values
+
+
+def without_folder(source: str) -> str:
+    """Return a source NAME:PATH#SPLIT with the last name of a PATH that is not relative to `data`.
+
+    >>> without_folder('images:/home/me/street#train'), without_folder('kitti:kitti/training#train')
+    ('images:street#train', 'kitti:kitti/training#train')
+    """
+    name, colon, rest = source.partition(':')
+    path, hash_, split = rest.partition('#')
+    inside = not path.startswith(('/', '~', '..'))
+    return f'{name}{colon}{path if inside else Path(path).name}{hash_}{split}'
