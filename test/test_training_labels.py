@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depth_node_training.datasets.frame import DatasetError, Frame, Item, Points, map_points
-from depth_node_training.labels import read_labelled, scale_to, shrunk
+from depth_node_training.labels import read_labelled, require_maps, scale_to, shrunk
 from msg_tools.camera import Intrinsics, Size
 
 SIZE = Size(64, 128)
@@ -51,6 +51,35 @@ def test_maps_that_are_none_are_named(teacher, depth_m, message):
     maps = teacher(depth_m, np.float32)
     with pytest.raises(DatasetError, match=rf'b\.npy: .*{message}'):
         read_labelled(item(), {'teacher': 1.0}, maps)
+
+
+@pytest.mark.parametrize('write', [lambda path: path.write_bytes(b''), lambda path: path.write_bytes(b'PK\x03\x04'),
+                                   lambda path: path.write_bytes(path.read_bytes()[:-3])], ids=['empty', 'zip', 'cut'])
+def test_files_that_are_no_maps_are_named(teacher, tmp_path, write):
+    maps = teacher(np.full((2, 2), 10.0))
+    write(tmp_path / 'folder/a/b.npy')
+    with pytest.raises(DatasetError, match=r'b\.npy: expected a depth map'):
+        read_labelled(item(), {'teacher': 1.0}, maps)
+
+
+def test_a_map_may_be_sky_for_the_most_part(teacher):
+    labelled = read_labelled(item(), {'teacher': 0.5}, teacher([[np.inf, np.inf], [np.inf, 10.0]]))
+    assert labelled.depth_m.tolist() == [np.inf, np.inf, np.inf, 10.0]
+
+
+def test_maps_of_no_frame_are_refused(teacher, tmp_path):
+    require_maps([item()], teacher(np.ones((2, 2))))
+    with pytest.raises(DatasetError, match=r'maps\.teacher: .*teacherz/folder/a/b\.npy, got no such folder'):
+        require_maps([item()], {'teacher': str(tmp_path / 'teacherz')})
+    (tmp_path / 'folder').rename(tmp_path / 'renamed')
+    with pytest.raises(DatasetError, match=r'maps\.teacher: .*got none; was it made of sources of the same names'):
+        require_maps([item()], {'teacher': str(tmp_path)})
+
+
+def test_a_teacher_beside_stereo_that_found_nothing_stays_as_it_is(teacher):
+    labelled = read_labelled(item(Points('stereo', np.zeros((0, 2), np.float32), np.zeros(0, np.float32))),
+                             {'stereo': 0.7, 'teacher': 0.5}, teacher([[10.0]]))
+    assert labelled.depth_m.tolist() == [10.0]
 
 
 def test_the_most_trusted_comes_last_and_then_the_nearest():

@@ -7,7 +7,7 @@ fall on a pixel, the earlier one is taken. Maps of other makers lie in a folder 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from msg_tools.camera import Array, Intrinsics
 
+from .datasets.depth_file import check_unit, read_npy
 from .datasets.frame import DatasetError, Frame, Item, Points, map_points
 from .sky import sky_points
 
@@ -57,7 +58,7 @@ def read_every_label(item: Item, maps: Mapping[str, str], align: bool, sky: bool
 
 def map_labels(item: Item, frame: Frame, kind: str, folder: Path) -> list[Points]:
     """Return the labels of a frame from a folder of maps; none where there is no map of it."""
-    path = folder / item.source / f'{item.name}.npy'
+    path = map_path(item, folder)
     if not path.exists():
         return []
     points = map_points(read_map(path), frame.camera, kind, STRIDE.get(kind, 1))
@@ -65,17 +66,26 @@ def map_labels(item: Item, frame: Frame, kind: str, folder: Path) -> list[Points
     return [replace(points, depth_m=np.where(far, np.float32(np.inf), points.depth_m))]
 
 
+def map_path(item: Item, folder: Path) -> Path:
+    """Return where the map of a frame lies in a folder of maps."""
+    return folder / item.source / f'{item.name}.npy'
+
+
+def require_maps(items: Sequence[Item], maps: Mapping[str, str]) -> None:
+    """Raise DatasetError where a folder of maps has none of any of the frames: mistyped, it would teach nothing."""
+    for kind, folder in maps.items():
+        if items and not any(map_path(item, Path(folder)).exists() for item in items):
+            raise DatasetError(f'maps.{kind}: expected maps of the frames, such as {map_path(items[0], Path(folder))}, '
+                               f'got {"none" if Path(folder).is_dir() else "no such folder"}; was it made of sources '
+                               'of the same names?')
+
+
 def read_map(path: Path) -> Array:
-    """Read a depth map float (H, W) [m] from a .npy file; raises DatasetError where it is none, or not in metres."""
-    try:
-        depth_m = np.load(path, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f'{path}: expected a depth map (H, W) [m], got: {error}') from error
+    """Read a depth map float32 (H, W) [m], 0: none, from a .npy file; raises DatasetError for another array or unit."""
+    depth_m = read_npy(path)
     if depth_m.ndim != 2:
         raise DatasetError(f'{path}: expected a depth map (H, W) [m], got an array of shape {depth_m.shape}')
-    known = depth_m[depth_m > 0]
-    if known.size and not 0.5 < np.median(known) < 500:
-        raise DatasetError(f'{path}: expected metres, got a median depth of {np.median(known):g}; is it another unit?')
+    check_unit(depth_m, path)
     return depth_m
 
 
@@ -95,13 +105,15 @@ def aligned(frame: Frame) -> Frame:
 def scale_to(points: Points, better: list[Points], camera: Intrinsics) -> np.float32:
     """Return the median ratio of better labels to a dense map's, compared where the better ones are; 1 for too few."""
     dense = cell_means(points, camera)
-    logs = []
+    logs = [np.zeros(0)]
     for labels in better:
         near = np.flatnonzero(np.isfinite(labels.depth_m))
-        near = near[:: -(-near.size // MOST) or 1]
+        if not near.size:  # stereo of a blank image
+            continue
+        near = near[:: -(-near.size // MOST)]
         u, v = (((labels.uv[near] + 0.5) / CELL - 0.5).astype(np.float32).T)[..., None]
         there = cv2.remap(dense, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).ravel()
-        logs.append(np.log(labels.depth_m[near]) - there[: near.size])
+        logs.append(np.log(labels.depth_m[near]) - there)
     ratio = np.concatenate(logs)
     ratio = ratio[np.isfinite(ratio)]
     return np.float32(np.exp(np.median(ratio))) if ratio.size >= ENOUGH else np.float32(1.0)

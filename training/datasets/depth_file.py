@@ -35,8 +35,9 @@ def read_png(path: Path) -> Array:
 def read_npy(path: Path) -> Array:
     """Read a depth map float of any width from a NumPy file as float32 (H, W) [m], NaN as 0."""
     try:
-        depth_m = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open('rb') as file:  # np.load would take a .npz and a pickle, too
+            depth_m = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
         raise DatasetError(f'{path}: expected a depth map (H, W) [m] in a .npy file, got: {error}') from error
     if depth_m.dtype.kind != 'f':
         raise DatasetError(f'{path}: expected float metres, got {depth_m.dtype}; is it another unit? '
@@ -54,6 +55,11 @@ def check_depth(depth_m: Array, size: Size, source: object) -> None:
                            f'{depth_m.shape}')
     if not (depth_m > 0).any():
         raise DatasetError(f'{source}: expected depths > 0, got a map without any; is it empty?')
+    check_unit(depth_m, source)
+
+
+def check_unit(depth_m: Array, source: object) -> None:
+    """Raise DatasetError where what is known of a map [m] cannot be in metres; Inf (the sky) says nothing about it."""
     known = depth_m[(depth_m > 0) & (depth_m < np.inf)]
     low, high = PLAUSIBLE_M
     if known.size and not low < np.median(known) < high:
