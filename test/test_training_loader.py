@@ -1,5 +1,8 @@
 """Samples and batches: what sample i is depends on the seed and on i alone."""
 
+import multiprocessing
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +86,44 @@ def test_a_file_lost_on_the_way_is_named_and_stops_the_run(street_images, tmp_pa
     config = tiny(street_images, tmp_path, cache_gb=0.0, steps=20)
     with pytest.raises(DatasetError, match=r'b_4\.png'):
         list(batches(breaking(street_images, config), config))
+
+
+def test_a_worker_names_it_in_one_line_too(street_images, tmp_path):
+    config = tiny(street_images, tmp_path, cache_gb=0.0, steps=20, workers=1)
+    with pytest.raises(DatasetError) as caught:
+        list(batches(breaking(street_images, config), config))
+    assert str(caught.value) == 'b_4.png: expected an image, got no file'
+
+
+def test_workers_share_what_is_kept(street_images, tmp_path, monkeypatch):
+    """Python 3.14 begins processes afresh, which would copy gigabytes to each; what cannot be copied shows it."""
+    monkeypatch.setattr(multiprocessing.context._default_context, '_actual_context',
+                        multiprocessing.get_context('forkserver'))
+    config = tiny(street_images, tmp_path, workers=1)
+    frames = load_frames(config)
+    frames.items = [replace(found, read=lambda: None) for found in frames.items]
+    assert len(list(batches(frames, config))) == 4
+
+
+def test_images_without_a_label_take_no_room_of_the_others(street_images, tmp_path):
+    config = tiny(street_images, tmp_path)
+    items = open_sources(config.train, config.data)
+    blank = [replace(found, read=lambda found=found: replace(found.read(), labels=())) for found in items[:3]]
+    few, all_six = Frames([*blank, *items[3:]], config).fill(), Frames(items, config).fill()
+    whole = config.cache_gb * 2**30
+    assert len(few.kept) == 3
+    assert whole - few.room == pytest.approx((whole - all_six.room) / 2)
+
+
+def test_frames_under_other_settings_do_not_fill_the_memory_again(street_images, tmp_path):
+    config = tiny(street_images, tmp_path)
+    frames = load_frames(config)
+    frames.room = 0
+    del frames.kept[0]
+    other = frames.under(tiny(street_images, tmp_path, seed=2))
+    other[0]
+    assert (len(other.kept), len(frames.kept), other.room) == (5, 5, 0)
+    assert other.config.seed == 2
 
 
 def test_or_it_is_named_and_skipped_where_the_settings_say_so(street_images, tmp_path, caplog):

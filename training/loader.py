@@ -7,6 +7,7 @@ what one would have drawn: nothing about the order has to be saved or sent.
 from __future__ import annotations
 
 import logging
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -23,7 +24,7 @@ from .batch import Batch
 from .config import TrainConfig
 from .datasets import open_sources
 from .datasets.frame import DatasetError, Item
-from .labels import Labelled, read_labelled, shrunk
+from .labels import Labelled, read_labelled, require_maps, shrunk
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Frames:
             return self.kept[index]
         frame = self.read(self.items[index])
         size = sum(array.nbytes for array in (frame.rgb, frame.uv, frame.depth_m, frame.weight))
-        if size <= self.room:
+        if size <= self.room and frame.weight.size:  # one without labels is not asked for again
             self.room -= size
             self.kept[index] = frame
         return frame
@@ -80,9 +81,15 @@ class Frames:
         chosen.room = self.room
         return chosen
 
+    def under(self, config: TrainConfig) -> Frames:
+        """Return these frames for a run of other settings that reads the same; what it keeps beside is its own."""
+        frames = Frames(self.items, config)
+        frames.kept, frames.room = dict(self.kept), self.room
+        return frames
+
 
 class Samples(Dataset):
-    """Every sample of a run by its number; `first` and `last` bound what is left of it."""
+    """Every sample of a run by its number."""
 
     def __init__(self, frames: Frames, config: TrainConfig) -> None:
         self.frames = frames
@@ -137,16 +144,23 @@ class Share:
 
 def load_frames(config: TrainConfig) -> Frames:
     """Read the labelled frames of a run's training sources."""
-    return Frames(open_sources(config.train, config.data), config).fill()
+    items = open_sources(config.train, config.data)
+    require_maps(items, config.maps)
+    return Frames(items, config).fill()
 
 
-def batches(frames: Frames, config: TrainConfig, start: int = 0, rank: int = 0, world: int = 1) -> DataLoader:
-    """Return a loader of the batches from step `start` on, or of this process's share of each."""
-    return DataLoader(
+def batches(frames: Frames, config: TrainConfig, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    """Yield the batches from step `start` on, or this process's share of each; DatasetError names a bad file."""
+    forked = config.workers and sys.platform == 'linux'  # a worker shares what is kept; spawned, it would get a copy
+    loader = DataLoader(
         Samples(frames, config), batch_sampler=Share(config, start, rank, world), collate_fn=stack,  # type: ignore[arg-type]
         num_workers=config.workers, worker_init_fn=one_thread, prefetch_factor=4 if config.workers else None,
-        pin_memory=torch.cuda.is_available(),
+        multiprocessing_context='fork' if forked else None,
     )
+    try:
+        yield from loader
+    except DatasetError as error:  # a worker's has its whole traceback for a text, which ends in what it said
+        raise DatasetError(str(error).rpartition(f'{DatasetError.__name__}: ')[2].strip()) from error
 
 
 def stack(samples: Sequence[Sample]) -> Batch:

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 import yaml
 from torch import nn
-from torch.utils.data import DataLoader
 
 from depth_node.checkpoint import save_checkpoint
 from msg_tools import cli
@@ -140,7 +139,7 @@ class RunFolder:
         torch.save({'rgb': batch.rgb, 'target': batch.target, 'weight': batch.weight}, path)
         return path
 
-    def progress(self, stream: DataLoader, start: int) -> Iterator[Batch]:
+    def progress(self, stream: Iterable[Batch], start: int) -> Iterator[Batch]:
         """Show a progress bar where a person watches."""
         if not self.writes:
             return iter(stream)

@@ -86,10 +86,8 @@ def train_once(config: TrainConfig, frames: Frames) -> dict[str, Any]:
     items = open_sources(config.val, config.data)
     refuse_overlap(frames.items, items)
     config = replace(config, eval_every=config.steps)  # nothing is chosen on val: the last network counts
-    shared = Frames(frames.items, config)
-    shared.kept = frames.kept
     resume = (Path(config.out) / 'state.pt').exists()
-    return train(config, shared, load_val(items), start_fabric(config), resume)['val']['mean']
+    return train(config, frames.under(config), load_val(items), start_fabric(config), resume)['val']['mean']
 
 
 def markdown(results: list[tuple[Run, dict[str, Any]]]) -> str:
