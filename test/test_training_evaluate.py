@@ -80,7 +80,10 @@ def test_a_limit_on_depth(folders, capsys):
     ([], 'expected --pred DIR --gt DIR, or --checkpoint'),
     (['--pred', 'x', '--gt', 'y'], 'y: expected depth PNGs, got none'),
     (['--checkpoint', 'missing.safetensors', '--data', 'nowhere'], r'nowhere.*index\.csv'),
-    (['--pred', 'x', '--gt', 'y', '--max-depth', '0'], 'expected --min-depth < --max-depth'),
+    (['--pred', 'x', '--gt', 'y', '--max-depth', '0'], 'expected 0 <= --min-depth < --max-depth'),
+    (['--pred', 'x', '--gt', 'y', '--max-depth', 'inf'], '--max-depth, finite'),  # an error of inf would be no number
+    (['--pred', 'x', '--gt', 'y', '--beside', 'a', 'b'], "key=value only where --data is a training config, got 'b'"),
+    (['--checkpoint', '.', '--data', 'kitti:x'], '--checkpoint .: expected a file, got a folder'),
 ])
 def test_wrong_input_is_one_line(capsys, arguments, text):
     code, out, err = run(capsys, *arguments)
@@ -158,6 +161,74 @@ def test_another_folder_beside(folders, tmp_path, capsys):
     code, _, err = run(capsys, '--pred', pred, '--gt', truth, '--beside', better, '--beside', better)
     assert code == 1
     assert 'give NAME=PATH' in err
+
+
+def write_drives(root, **folders):
+    """Write maps 40x64 of one depth each: folder='a/0 10, b/0 11.5'."""
+    for folder, names in folders.items():
+        for name, depth_m in (pair.split() for pair in names.split(', ')):
+            path = root / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            depth = np.full((40, 64), float(depth_m), np.float32)
+            if folder == 'gt':
+                write_depth_png(path.with_suffix('.png'), depth)
+            else:
+                np.save(path.with_suffix('.npy'), depth)
+    return ['--pred', root / 'pred', '--gt', root / 'gt', '--crop', 'none']
+
+
+def test_frames_that_one_beside_lacks_are_named(tmp_path, capsys):
+    """Its row is of one easy frame; without a word it would look twice as good as it is."""
+    words = write_drives(tmp_path, gt='a 10, b 10', pred='a 11, b 13', few='a 11', none='c 10')
+    code, out, err = run(capsys, *words, '--beside', tmp_path / 'few', '--beside', tmp_path / 'none', '--json')
+    assert code == 0
+    assert 'few has no prediction of 1 of 2 frames: b' in err
+    assert 'none has no prediction of 2 of 2 frames: a, b' in err
+    found = json.loads(out)['baselines']
+    assert found['few']['difference']['abs_rel'][0] == 0.0  # on the frame of both
+    assert found['none'] is None
+
+
+def test_one_beside_that_knows_fewer_pixels_is_named(tmp_path, capsys):
+    words = write_drives(tmp_path, gt='a 10', pred='a 11', holes='a 11')
+    depth_m = np.load(tmp_path / 'holes/a.npy')
+    depth_m[:, :32] = np.nan
+    np.save(tmp_path / 'holes/a.npy', depth_m)
+    _, _, err = run(capsys, *words, '--beside', tmp_path / 'holes')
+    assert 'holes has estimates of 50% of the measured pixels, the prediction of 100%' in err
+
+
+def test_a_drive_without_any_estimate_has_no_numbers_in_the_report_either(tmp_path, capsys):
+    words = write_drives(tmp_path, gt='a/0 10, b/0 10', pred='a/0 11, b/0 nan')
+    code, out, err = run(capsys, *words, '--json', '--report', tmp_path / 'report.html')
+    assert code == 0
+    assert '1 frames have no estimate at all' in err
+    assert list(json.loads(out)['drives']) == ['a']
+
+
+def test_few_drives_promise_less(tmp_path, capsys):
+    names = ', '.join(f'{drive}/0 10' for drive in 'abcdefghij')
+    _, few, _ = run(capsys, *write_drives(tmp_path / 'few', gt='a/0 10, b/0 10', pred='a/0 10, b/0 11'))
+    _, many, _ = run(capsys, *write_drives(tmp_path / 'many', gt=names, pred=names))
+    assert '95 %, few drives' in few
+    assert '95 % interval' in many
+
+
+def test_a_report_that_cannot_be_written_is_told_before_measuring(folders, capsys):
+    (folders[1] / 'a.png').write_bytes(b'never read')
+    for report, text in ((folders[0], 'got a folder'), (folders[1] / 'b.npy' / 'x.html', 'expected a folder')):
+        code, _, err = run(capsys, '--pred', folders[1], '--gt', folders[0], '--report', report)
+        assert code == 1
+        assert text in err
+
+
+def test_a_file_whose_name_is_no_text_is_in_the_report(tmp_path, capsys):
+    words = write_drives(tmp_path, gt='a 10', pred='a 11')
+    for path in (tmp_path / 'gt/a.png', tmp_path / 'pred/a.npy'):
+        path.rename(path.with_name('\udcff' + path.suffix))  # the byte 0xff, no UTF-8
+    code, _, err = run(capsys, *words, '--report', tmp_path / 'report.html')
+    assert code == 0, err
+    assert '\\udcff' in (tmp_path / 'report.html').read_text()
 
 
 def test_predictions_of_another_size_are_stretched_when_asked(folders, capsys):
@@ -250,6 +321,21 @@ def test_another_unit_that_is_still_plausible_is_told(folders, capsys, factor, t
     assert f'predictions are {factor:.3g} times the measured depth in the median' in err
     assert text in err
     assert json.loads(out)['warnings']
+
+
+def an_archive(path):
+    with path.open('wb') as file:
+        np.savez(file, depth=np.ones((40, 64)))
+
+
+@pytest.mark.parametrize('write', [
+    lambda path: path.write_bytes(b''), an_archive, lambda path: np.save(path, np.zeros((0, 0), np.float32)),
+], ids=['empty', 'archive', 'no pixel'])
+def test_maps_that_are_no_map(folders, capsys, write):
+    write(folders[1] / 'b.npy')
+    code, out, err = run(capsys, '--pred', folders[1], '--gt', folders[0], '--resize')
+    assert (code, out) == (1, '')
+    assert 'b.npy: expected ' in err
 
 
 def test_truth_of_8_bits(folders, capsys):

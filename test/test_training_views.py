@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from depth_node_training.baselines import flat_ground
+from depth_node_training.evaluate import difference
 from depth_node_training.evaluate import main as depth_eval
 from depth_node_training.evaluate_data import Measured
 from depth_node_training.evaluate_predictors import Prediction
+from depth_node_training.evaluate_scores import Scores
 from depth_node_training.evaluate_views import cropped_view, lower, middle, views
+from depth_node_training.metrics import Protocol
 from msg_tools.camera import Intrinsics, Size
 
 CAMERA = Intrinsics(100.0, 100.0, 40.0, 12.0, Size(40, 80))
@@ -63,6 +66,25 @@ def test_crops_stand_beside_the_whole_image_on_the_same_pixels():
     found = views(by_intrinsics)
     crop, whole = found['width 0.6'](frame()), found['width 0.6, whole'](frame())
     assert np.array_equal(np.isnan(crop.depth_m), np.isnan(whole.depth_m))
+
+
+def test_a_crop_is_compared_with_the_whole_on_its_own_pixels():
+    """Right in the middle of the image and twice too far at its left: nothing differs on the crop's pixels."""
+
+    def network(measured):
+        depth_m = by_intrinsics(measured).depth_m
+        if measured.camera == CAMERA:
+            depth_m[:, :16] *= 2
+        return Prediction(depth_m)
+
+    measured, scores = frame(), {}
+    for name, predictor in {'prediction': network, **views(network)}.items():
+        scores[name] = Scores(draws=0)
+        scores[name].add('', 'a', measured.truth_m, predictor(measured), Protocol('none'))
+    assert scores['prediction'].difference(scores['width 0.6'])['abs_rel'][0] > 0.1
+    assert difference(scores, 'width 0.6')['abs_rel'][0] == pytest.approx(0.0, abs=1e-6)
+    assert difference(scores, 'width 0.6, whole') == {}
+    assert difference(scores, 'scale 0.7')['abs_rel'][0] > 0.1
 
 
 def test_the_command_prints_a_row_for_each_view(street_images, capsys):

@@ -1,8 +1,9 @@
 """Means by drive and over drives, and how far to trust them: the hierarchical bootstrap.
 
 Drives are drawn with replacement, then images within each that was drawn (Davison and Hinkley 1997, section 3.8):
-images of one drive resemble each other, so that to draw images alone would promise too much. Of few drives such an
-interval is itself rough.
+images of one drive resemble each other, so that to draw images alone would promise too much. Of few drives it promises
+too much, too: where drives differ, the interval of 95 % held the truth in 55 % of 200 trials with two drives, in 75 %
+with three, 90 % with nine and 94 % with twenty. With one drive only images are drawn, as if each were new.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from msg_tools.camera import Array
 
 DRAWS = 1000
 LEVEL = 0.95
+MANY = 10  # drives, from which on an interval holds about as often as it says
 
 
 def drive_mean(values: Array, drives: Sequence[str]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from msg_tools import cli
 from msg_tools.errors import ConfigError
 
 from .bootstrap import DRAWS
-from .evaluate_data import Data, Frame, open_data, open_folder
+from .evaluate_data import Data, Frame, is_config, open_data, open_folder
 from .evaluate_predictors import Folder, Predictor, load_estimator, network, trivial_baselines
 from .evaluate_scores import Scores
 from .evaluate_text import print_result
-from .evaluate_views import views
-from .evaluate_warnings import warnings
+from .evaluate_views import WHOLE, views
+from .evaluate_warnings import beside_warnings, warnings
 from .metrics import CROPS, MAX_DEPTH_M, MIN_DEPTH_M, Protocol
-from .report import write_report
+from .report import make_room, write_report
 
 NAME = 'depth_eval'
 EXAMPLE = f"""{NAME} --pred predicted --gt truth/depth --calib calib_cam_to_cam.txt
@@ -29,7 +29,6 @@ EXAMPLE = f"""{NAME} --pred predicted --gt truth/depth --calib calib_cam_to_cam.
   {NAME} --pred maps --data kitti:kitti/training#val --resize --beside ours=default"""
 PREDICTION = 'prediction'
 BASELINES = ('row_mean', 'flat_ground')
-
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,23 +76,21 @@ def arguments() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     """Measure as the options say, print the result, write the report."""
     protocol = Protocol(args.crop, args.min_depth, args.max_depth)
-    if not 0 <= protocol.min_depth_m < protocol.max_depth_m:
-        raise ConfigError(f'expected --min-depth < --max-depth, both >= 0, got {args.min_depth} and {args.max_depth}')
-    if bool(args.checkpoint) == bool(args.pred) or bool(args.data) == bool(args.gt) or (args.checkpoint and args.gt):
-        raise ConfigError('expected --pred DIR --gt DIR, or --checkpoint FILE --data DATA, or --pred DIR --data DATA '
-                          '(see --help)')
-    if args.views and not args.checkpoint:
-        raise ConfigError('--views: expected --checkpoint, whose network sees other images; got a folder of maps')
+    check(args)
+    if args.report:
+        make_room(args.report)
     data = open_folder(args) if args.gt else open_data(args.data, args.split, args.changes)
     text, predictor = opened(args.checkpoint or args.pred, args, protocol)
     missing = predictor.missing(data.frames) if isinstance(predictor, Folder) else []
     absent = set(missing)
     frames = [frame for frame in data.frames if frame.name not in absent]
-    predictors = {PREDICTION: predictor, **(views(predictor) if args.views else {}), **others(args, protocol),
+    beside = others(args, protocol)
+    predictors = {PREDICTION: predictor, **(views(predictor) if args.views else {}), **beside,
                   **trivial_baselines(replace(data, frames=frames))}
     scores, without = measure(data, frames, predictors, protocol, args)
     result = plain({**summary(scores), 'images': len(scores[PREDICTION].rows), 'missing': len(missing),
-                    'warnings': warnings(scores[PREDICTION], data, missing, without),
+                    'warnings': [*warnings(scores[PREDICTION], data, missing, without),
+                                 *beside_warnings(scores[PREDICTION], {name: scores[name] for name in beside})],
                     'crop': args.crop, 'min_depth_m': args.min_depth, 'max_depth_m': args.max_depth,
                     'prediction': text, 'data': data.text})
     for warning in result['warnings']:
@@ -104,6 +101,22 @@ def run(args: argparse.Namespace) -> None:
         cli.print_json(result)
     else:
         print_result(result)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise ConfigError where options do not go together."""
+    if not (0 <= args.min_depth < args.max_depth and math.isfinite(args.max_depth)):
+        raise ConfigError(f'expected 0 <= --min-depth < --max-depth, finite, got {args.min_depth} and {args.max_depth}')
+    if bool(args.checkpoint) == bool(args.pred) or bool(args.data) == bool(args.gt) or (args.checkpoint and args.gt):
+        raise ConfigError('expected --pred DIR --gt DIR, or --checkpoint FILE --data DATA, or --pred DIR --data DATA '
+                          '(see --help)')
+    if args.checkpoint and Path(args.checkpoint).is_dir():
+        raise ConfigError(f'--checkpoint {args.checkpoint}: expected a file, got a folder; maps are given by --pred')
+    if args.views and not args.checkpoint:
+        raise ConfigError('--views: expected --checkpoint, whose network sees other images; got a folder of maps')
+    if args.changes and not is_config(args.data or ''):
+        raise ConfigError(f'expected key=value only where --data is a training config, got {args.changes[0]!r}; '
+                          '--beside is repeated for each')
 
 
 def opened(path: str | Path, args: argparse.Namespace, protocol: Protocol) -> tuple[str, Predictor]:
@@ -149,7 +162,7 @@ def measure(data: Data, frames: Sequence[Frame], predictors: dict[str, Predictor
 def summary(scores: dict[str, Scores]) -> dict[str, Any]:
     """Return the prediction's summary, the baselines' under `baselines`, and all by drive where drives are known."""
     prediction = scores[PREDICTION]
-    baselines = {name: {**part, 'difference': prediction.difference(found)} if (part := found.summary()) else None
+    baselines = {name: {**part, 'difference': difference(scores, name)} if (part := found.summary()) else None
                  for name, found in scores.items() if name != PREDICTION}
     whole = prediction.summary()
     if not whole:
@@ -158,9 +171,17 @@ def summary(scores: dict[str, Scores]) -> dict[str, Any]:
     for drive in sorted(set(prediction.drives) - {''}):
         parts = {name: found.of_drive(drive) for name, found in scores.items()}
         row = parts.pop(PREDICTION)
-        beside = {name: part.summary() for name, part in parts.items() if baselines[name]}
-        drives[drive] = {**row.summary(), 'images': len(row.rows), 'baselines': beside}
+        if numbers := row.summary():  # else there is no estimate in the whole drive, of which a warning tells
+            beside = {name: part.summary() for name, part in parts.items() if baselines[name]}
+            drives[drive] = {**numbers, 'images': len(row.rows), 'baselines': beside}
     return {**whole, 'baselines': baselines, **({'drives': drives} if drives else {})}
+
+
+def difference(scores: Mapping[str, Scores], name: str) -> dict[str, list[float]]:
+    """Return the prediction minus another, of a crop's pixels alone where that is one of the views; {} for no pair."""
+    if name.endswith(WHOLE):
+        return {}
+    return scores.get(f'{name}{WHOLE}', scores[PREDICTION]).difference(scores[name])
 
 
 def plain(value: Any) -> Any:

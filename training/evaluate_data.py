@@ -59,13 +59,19 @@ def open_data(text: str, split: str = 'val', changes: Sequence[str] = ()) -> Dat
     if text.partition(':')[0] in DATASETS:
         source, _, part = text.partition('#')
         return dataset(text, open_source(text), train_split(source) if part and part != 'train' else [])
-    if path.suffix in ('.yaml', '.yml') and path.name != 'metadata.yaml':
+    if is_config(text):
         config = load_config(path, changes)
         return dataset(text, open_sources(config.val, config.data), open_sources(config.train, config.data))
     if path.suffix in BAGS or (path / 'metadata.yaml').exists():
         return dataset(text, open_source(f'bag:{text}'), [])
     source = f'kitti:{path / "kitti" / "training"}'
     return dataset(f'{text}#{split}', open_source(f'{source}#{split}'), train_split(source) if split != 'train' else [])
+
+
+def is_config(text: str) -> bool:
+    """Tell whether a text names a training config; a rosbag2 has a YAML file, too."""
+    path = Path(text)
+    return path.suffix in ('.yaml', '.yml') and path.name != 'metadata.yaml' and text.partition(':')[0] not in DATASETS
 
 
 def train_split(source: str) -> list[Item]:

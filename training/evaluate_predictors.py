@@ -82,9 +82,11 @@ def read_map(path: Path, size: Size, resize: bool = False) -> Array:
     """Read a predicted map float32 (H, W) [m] of this size; raises ImageError where it is none, or not in metres."""
     try:
         depth_m = read_depth_png(path) if path.suffix == '.png' else np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ImageError(f'{path}: expected a map of depth (H, W) [m], got: {error}') from error
-    if depth_m.ndim != 2 or depth_m.dtype.kind != 'f':
+    if not isinstance(depth_m, np.ndarray):
+        raise ImageError(f'{path}: expected one array, got an archive of several (.npz)')
+    if depth_m.ndim != 2 or depth_m.dtype.kind != 'f' or not depth_m.size:
         raise ImageError(f'{path}: expected a map of floats (H, W) [m], got {depth_m.dtype} {depth_m.shape}; '
                          'integers are another unit: save metres')
     depth_m = depth_m.astype(np.float32)
@@ -104,7 +106,7 @@ def stretched(depth_m: Array, size: Size) -> Array:
         return depth_m
     holes = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, np.float32(np.nan))
     smooth, nearest = (cv2.resize(image, (size.width, size.height), interpolation=method)
-                       for image, method in ((holes, cv2.INTER_LINEAR), (depth_m, cv2.INTER_NEAREST)))
+                       for image, method in ((holes, cv2.INTER_LINEAR), (depth_m, cv2.INTER_NEAREST_EXACT)))
     return np.where(np.isfinite(smooth), smooth, nearest)
 
 
@@ -119,23 +121,22 @@ def flat_ground_predictor(frame: Measured) -> Prediction | None:
 
 
 def row_mean_predictor(data: Data) -> Predictor:
-    """Return the row mean of the frames to fit on, each drive weighing the same, or else of the other drives."""
+    """Return the row mean of the frames to fit on, or else of the other drives (of one drive: the other frames)."""
     sums = fit_sums(data.fit)
     if sums:
-        model = fitted(np.sum([part for _, part in sums.values()], axis=0))
+        model = fitted(np.sum([part for _, _, part in sums], axis=0))
         return lambda frame: rows_of(model, frame)
     stride = -(-len(data.frames) // ENOUGH_FRAMES)
     sums = fit_sums(data.frames[::stride])
-    by_drive = len({drive for drive, _ in sums.values()}) > 1
-    others = OtherRows([drive if by_drive else name for name, (drive, _) in sums.items()],
-                       [part for _, part in sums.values()])
+    by_drive = len({drive for drive, _, _ in sums}) > 1
+    others = OtherRows([drive if by_drive else name for drive, name, _ in sums], [part for _, _, part in sums])
     return lambda frame: rows_of(others.without(frame.drive if by_drive else frame.name), frame)
 
 
-def fit_sums(frames: Sequence[Frame]) -> dict[str, tuple[str, Array]]:
-    """Return the drive and row sums of each frame that has measured depth."""
+def fit_sums(frames: Sequence[Frame]) -> list[tuple[str, str, Array]]:
+    """Return drive, name and row sums of each frame that has measured depth; names of several sources may be equal."""
     found = (frame.read() for frame in cli.progress(frames, text='row mean'))
-    return {frame.name: (frame.drive, truth_sums(frame.truth_m, camera_for_rows(frame))) for frame in found if frame}
+    return [(frame.drive, frame.name, truth_sums(frame.truth_m, camera_for_rows(frame))) for frame in found if frame]
 
 
 def rows_of(model: RowMean | None, frame: Measured) -> Prediction | None:

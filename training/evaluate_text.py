@@ -7,6 +7,7 @@ from typing import Any
 
 from msg_tools import cli
 
+from .bootstrap import MANY
 from .evaluate_scores import MAIN
 from .sharpness import NAMES as EDGE_NAMES
 
@@ -22,7 +23,7 @@ def print_result(result: dict[str, Any]) -> None:
           f'{result["max_depth_m"]:g} m; no scaling')
     rows = dict(rows_of(result))
     print(cli.columns([('', *MAIN), *((name, *numbers(row, MAIN)) for name, row in rows.items())]))
-    of = '95 % interval' if len(drives) > 1 else '95 %, of this drive'
+    of = '95 %, of this drive' if len(drives) < 2 else '95 %, few drives' if len(drives) < MANY else '95 % interval'
     print('\n' + cli.columns([(of, *MAIN), *(limits(name, row) for name, row in rows.items())]))
     print('\n' + cli.columns(difference_table(rows)))
     print('\n' + cli.columns(bin_table(rows)))

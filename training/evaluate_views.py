@@ -19,6 +19,7 @@ from .evaluate_data import Measured
 from .evaluate_predictors import Prediction, Predictor, stretched
 
 SCALES = (0.7, 1.5)  # of the image's size
+WHOLE = ', whole'  # after a crop's name: what the network says of its pixels in the whole image
 WIDTH, HEIGHT = 0.6, 0.8  # of the image that crops keep: the middle of its width; the lower part of its height
 
 
@@ -52,7 +53,7 @@ def views(network: Predictor) -> dict[str, Predictor]:
     """Return what a network says of a frame in each view, by the view's name."""
     scaled = {f'scale {factor:g}': scaled_view(network, factor) for factor in SCALES}
     crops = {f'width {WIDTH:g}': middle, f'height {HEIGHT:g}': lower}
-    pairs = ({name: cropped_view(network, window), f'{name}, whole': whole_view(network, window)}
+    pairs = ({name: cropped_view(network, window), f'{name}{WHOLE}': whole_view(network, window)}
              for name, window in crops.items())
     return {**scaled, **{name: view for pair in pairs for name, view in pair.items()}}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .evaluate_scores import Scores
 UNITS = {256.0: 'a KITTI PNG read as metres', 1000.0: 'millimetres', 100.0: 'centimetres', 10.0: 'decimetres',
          3.90625: 'a 16UC1 image in millimetres read as a KITTI PNG'}
 SUSPECT = 2.5  # times the truth, or one part in so many
+OTHER_PIXELS = 0.02  # difference in coverage
 
 
 def warnings(scores: Scores, data: Data, missing: Sequence[str], without: Sequence[str]) -> list[str]:
@@ -34,6 +35,28 @@ def warnings(scores: Scores, data: Data, missing: Sequence[str], without: Sequen
         found.append(f'predictions are {ratio:.3g} times the measured depth in the median; is one of the two in '
                      f'another unit ({UNITS[unit]}: {unit:.3g})?')
     return found
+
+
+def beside_warnings(prediction: Scores, beside: Mapping[str, Scores]) -> list[str]:
+    """Return what a reader of the rows beside must know: that they are of other frames, or of other pixels."""
+    found = []
+    known = coverages(prediction)
+    for name, scores in beside.items():
+        theirs = coverages(scores)
+        both = [frame for frame in known if frame in theirs]
+        if absent := [frame for frame in known if frame not in theirs]:
+            found.append(f'{name} has no prediction of {len(absent)} of {len(known)} frames: {some(absent)}; its row '
+                         'is of the others, its difference of the frames of both')
+        parts = [float(np.mean([part[frame] for frame in both])) if both else 1.0 for part in (known, theirs)]
+        if abs(parts[0] - parts[1]) > OTHER_PIXELS:
+            found.append(f'{name} has estimates of {parts[1]:.0%} of the measured pixels, the prediction of '
+                         f'{parts[0]:.0%}: their errors are not of the same pixels')
+    return found
+
+
+def coverages(scores: Scores) -> dict[str, float]:
+    """Return which part of its measured pixels a prediction has estimates of, by frame."""
+    return {frame: row['coverage'] for frame, row in zip(scores.names, scores.rows, strict=True)}
 
 
 def some(names: Sequence[str], count: int = 3) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from msg_tools.cli import package_version
+from msg_tools.errors import ConfigError
 from msg_tools.whole_file import write_whole
 
+from .bootstrap import MANY
 from .confidence import DROPPED
 from .evaluate_data import Frame
 from .evaluate_predictors import Predictor
@@ -20,11 +22,10 @@ from .evaluate_scores import MAIN, Scores
 from .evaluate_text import PAIRED, number, rows_of, signed
 from .metrics import Protocol
 from .report_charts import Interval, bars, bubbles, curves, points
-from .report_frames import gradients, pictures
+from .report_frames import chosen, gradients, pictures
 from .report_style import CHANCE, COLORS, ORACLE, OTHERS, STYLE
 from .sharpness import NAMES as EDGE_NAMES
 
-EXAMPLES = 2  # frames each of the worst, the median and the best
 SHOWN = ('abs_rel', 'rmse_m', 'delta1', 'edge_f1', 'kept80_abs_rel')  # beside a frame
 
 
@@ -42,8 +43,21 @@ def write_report(path: Path, result: dict[str, Any], scores: Scores, frames: Seq
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Depth evaluation</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
             f'<body><main>{head}{tiles(result)}{"".join(sections)}{foot}</main></body></html>')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, page.encode())
+    make_room(path)
+    try:
+        write_whole(path, page.encode(errors='backslashreplace'))  # a file's name may be no text
+    except OSError as error:
+        raise ConfigError(f'{path}: expected to write a report, got: {error}') from error
+
+
+def make_room(path: Path) -> None:
+    """Make the folder of a report; raises ConfigError where no file can be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f'{path}: expected a folder for the report, got: {error}') from error
+    if path.is_dir():
+        raise ConfigError(f'{path}: expected the name of a file for the report, got a folder')
 
 
 def colors_of(result: dict[str, Any]) -> dict[str, str]:
@@ -109,14 +123,17 @@ def warnings(result: dict[str, Any]) -> str:
 def whole(result: dict[str, Any], colors: dict[str, str]) -> str:
     """Return the table of all metrics, beside the baselines."""
     rows = ([key(name, colors[name]), *(cell(row, metric) for metric in MAIN)] for name, row in rows_of(result))
-    drawn = 'drives and the images in them' if len(result.get('drives', {})) > 1 else 'images, of this one drive alone'
+    drives = len(result.get('drives', {}))
+    drawn = f'{drives} drives and the images in them' if drives > 1 else 'images, of this one drive alone'
+    rough = '' if drives >= MANY else ' Of so few drives it is narrower than it should be.'
     note = (f'Mean over the images of a drive, then over drives. Below each number: its 95 % interval by a bootstrap '
-            f'over {drawn}. row_mean (the mean depth of each row) and flat_ground (below a level '
+            f'over {drawn}.{rough} row_mean (the mean depth of each row) and flat_ground (below a level '
             'camera) look at no image.')
     paired = ([key(name, colors[name]), *(signed(row['difference'].get(metric)) for metric in PAIRED)]
               for name, row in rows_of(result) if name != 'prediction')
     return section('Metrics', paragraph(note), table(('', *MAIN), rows, 'lead'), '<h3>Prediction minus the others</h3>',
-                   paragraph('Taken frame by frame: an interval without 0 is a difference that these drives can tell.'),
+                   paragraph('Taken frame by frame: an interval without 0 is a difference that these drives can tell. '
+                             'Of a crop among the views: on its own pixels.'),
                    table(('', *PAIRED), paired))
 
 
@@ -214,23 +231,3 @@ def numbers(errors: dict[str, float]) -> str:
     """Return a frame's own numbers."""
     known = {name: errors[name] for name in SHOWN if np.isfinite(errors.get(name, np.nan))}
     return f'<dl>{"".join(f"<dt>{name}</dt><dd>{value:.3f}</dd>" for name, value in known.items())}</dl>'
-
-
-def chosen(scores: Scores) -> list[tuple[str, int]]:
-    """Return titles and row numbers of the frames to show: EXAMPLES each, of as many drives as there are."""
-    errors = np.array([row['abs_rel'] for row in scores.rows])
-    order = [row for row in np.argsort(-errors, kind='stable').tolist() if np.isfinite(errors[row])]
-    middle = sorted(order, key=lambda row: abs(order.index(row) - (len(order) - 1) / 2))
-    found: list[tuple[str, int]] = []
-    for title, candidates in (('worst', order), ('best', order[::-1]), ('median', middle)):
-        left = [row for row in candidates if row not in {row for _, row in found}]
-        found += [(title, row) for row in other_drives_first(left, scores.drives)[:EXAMPLES]]
-    return sorted(found, key=lambda item: ('worst', 'median', 'best').index(item[0]))
-
-
-def other_drives_first(rows: Sequence[int], drives: Sequence[str]) -> list[int]:
-    """Return row numbers with the first of each drive first."""
-    seen: dict[str, int] = {}
-    for row in rows:
-        seen.setdefault(drives[row], row)
-    return [*seen.values(), *(row for row in rows if row not in seen.values())]

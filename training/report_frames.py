@@ -1,4 +1,4 @@
-"""Pictures of single frames for depth_eval's report: image, truth, prediction, error, confidence, as JPEG in text."""
+"""Single frames for depth_eval's report: which, and their pictures as JPEG in text (image, truth, error and so on)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,33 @@ from msg_tools.colors import FAR_M, NEAR_M, depth_colors, overlay
 
 from .evaluate_data import Measured
 from .evaluate_predictors import Prediction
+from .evaluate_scores import Scores
 from .metrics import Protocol
 
 WIDTH = 640
 ERROR_SPAN = 0.4  # relative error at the ends of the colours
 QUALITY = 82
+EXAMPLES = 2  # frames each of the worst, the median and the best
+
+
+def chosen(scores: Scores) -> list[tuple[str, int]]:
+    """Return titles and row numbers of the frames to show: EXAMPLES each, of as many drives as there are."""
+    errors = np.array([row['abs_rel'] for row in scores.rows])
+    order = [row for row in np.argsort(-errors, kind='stable').tolist() if np.isfinite(errors[row])]
+    middle = [order[i] for i in sorted(range(len(order)), key=lambda i: abs(i - (len(order) - 1) / 2))]
+    found: list[tuple[str, int]] = []
+    for title, candidates in (('worst', order), ('best', order[::-1]), ('median', middle)):
+        left = [row for row in candidates if row not in {row for _, row in found}]
+        found += [(title, row) for row in other_drives_first(left, scores.drives)[:EXAMPLES]]
+    return sorted(found, key=lambda item: ('worst', 'median', 'best').index(item[0]))
+
+
+def other_drives_first(rows: Sequence[int], drives: Sequence[str]) -> list[int]:
+    """Return row numbers with the first of each drive first."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        seen.setdefault(drives[row], row)
+    return [*seen.values(), *(row for row in rows if row not in seen.values())]
 
 
 def pictures(frame: Measured, prediction: Prediction, protocol: Protocol) -> Iterator[tuple[str, str]]:
