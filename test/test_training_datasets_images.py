@@ -70,6 +70,9 @@ def test_right_image_and_baseline(folder):
     (item,) = open_source(f'images:{folder}')
     assert item.baseline_m == 0.12
     assert np.array_equal(item.read_right(), write_image(folder / 'right' / 'a.png', seed=2))
+    write_index(folder, [{**row, 'baseline': -0.12}])  # the other image is the left one
+    (item,) = open_source(f'images:{folder}')
+    assert (item.baseline_m, item.read_right is None) == (-0.12, False)
     write_index(folder, [row, {**row, 'file': 'right/a.png', 'camera': 'image_03'}])  # nobody says how far
     assert [item.read_right for item in open_source(f'images:{folder}')] == [None, None]
 

@@ -101,6 +101,9 @@ def test_a_folder_of_other_maps_is_not_mixed(street, tmp_path, capsys):
     (tmp_path / 'maps.json').write_text('{"maker": "teacher"}')
     assert main(['stereo', f'kitti_raw:{street}', str(tmp_path)]) == 1
     assert 'another folder' in capsys.readouterr().err
+    (tmp_path / 'maps.json').write_text(f'{{"maker": "teacher", "calibrated_on": "kitti_raw:{street}"}}')
+    assert main(['stereo', f'kitti_raw:{street}', str(tmp_path), '--calibrate', f'kitti_raw:{street}']) == 1
+    assert 'another folder' in capsys.readouterr().err
 
 
 def test_pairs_that_cannot_be_matched_are_named(street, tmp_path, capsys):

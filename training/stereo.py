@@ -126,7 +126,7 @@ def make_stereo(args: argparse.Namespace) -> int:
 def offset_for(args: argparse.Namespace) -> Offset:
     """Return the offset that OUT's maps were made with, if they were calibrated on this source, or find it."""
     noted = read_note(args.out)
-    if noted.get('calibrated_on') == args.calibrate:
+    if noted.get('maker') == 'stereo' and noted.get('calibrated_on') == args.calibrate:
         return Offset(*noted['offset'])
     offset = calibrated(open_source(args.calibrate, args.data))
     middle, side = offset.pixels(1000)[[500, 0]]

@@ -58,7 +58,8 @@ class Item:
 
     `source` is the dataset's folder or file name and `name` unique in it: SOURCE/NAME.npy is where maps of other
     makers (stereo, teacher) lie. `read` returns the frame at full size; `read_right` the other image of a rectified
-    stereo pair, baseline_m to the right of this one; both raise DatasetError. `file` is where the image is kept.
+    stereo pair, baseline_m to the right of this one (< 0: to the left); both raise DatasetError. `file` is where the
+    image is kept.
     """
 
     source: str

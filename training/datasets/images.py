@@ -9,7 +9,7 @@
 | `drive` (or `set`) | recording, the unit that train and val are split by; without it the whole folder is one |
 | `depth` | map of the image's size, PNG uint16 = m x 256 (65535: beyond) or NPY float m; 0: none |
 | `truth` | kind of that depth: lidar (default), annotated, exact, or dense (filled by somebody: edges are left out) |
-| `pair`, `baseline` | right image of a rectified stereo pair, and how far to the right it was taken [m] |
+| `pair`, `baseline` | other image of a rectified pair, and how far to the right it was taken [m]; < 0: to the left |
 
 Only `file` and the intrinsics must be there. Without an index.csv the folder holds NAME.jpg or NAME.png with
 NAME_calib.json (`{"K": [[...]], "width": ..., "height": ...}`) and, where there is depth, NAME_depth.png or .npy.
@@ -71,7 +71,7 @@ def image_item(root: Path, row: Mapping[str, str]) -> Item:
         raise DatasetError(f'{source}: expected truth out of {", ".join(DEPTH_KINDS)}, got {listed.truth!r}')
     baseline_m = (numbers(row, ('baseline',), source)[0] if row.get('baseline')
                   else BASELINES_M.get(row.get('camera', ''), 0.0))
-    paired = bool(row.get('pair')) and baseline_m > 0
+    paired = bool(row.get('pair')) and abs(baseline_m) > 0
     return Item(root.name, listed.drive, listed.name, partial(image_frame, listed),
                 partial(read_right, root / row['pair']) if paired else None, baseline_m if paired else 0.0, listed.file)
 
