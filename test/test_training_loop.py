@@ -1,25 +1,32 @@
 """The training loop: it learns, goes on after a kill with the same losses, and two processes give those of one."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 import yaml
 from fixtures_training import tiny
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from depth_node.checkpoint import load_checkpoint
 from depth_node_training.config import TrainConfig, to_dict
 from depth_node_training.datasets import open_sources
+from depth_node_training.datasets.frame import DatasetError
 from depth_node_training.loader import Frames, batches, load_frames
 from depth_node_training.losses import LOSSES
+from depth_node_training.run_folder import RunFolder, commit
 from depth_node_training.train import (
     TrainingError,
     main,
+    settings,
     start_fabric,
     start_model,
     step_losses,
@@ -27,7 +34,7 @@ from depth_node_training.train import (
     update_average,
 )
 from depth_node_training.validate import load_val
-from msg_tools.errors import ConfigError, DepthNodeError
+from msg_tools.errors import CheckpointError, ConfigError, DepthNodeError
 
 
 def run(config, resume=False, val=True):
@@ -125,12 +132,63 @@ def test_a_run_does_not_go_on_with_other_data(street_images, tmp_path):
         train(config, fewer, [], start_fabric(config), resume=True)
 
 
-def test_a_state_that_is_cut_short_is_named(street_images, tmp_path):
+def test_a_run_does_not_go_on_with_other_settings(street_images, tmp_path):
+    """Its optimiser and schedule would keep the old ones, whatever is asked for."""
+    config = tiny(street_images, tmp_path / 'run', steps=2)
+    run(config, val=False)
+    for other in (replace(config, lr=1e-5), replace(config, steps=4)):
+        with pytest.raises(ConfigError, match=r'settings that its run began with \((lr=0\.002|steps=2)\)'):
+            run(other, resume=True, val=False)
+    run(replace(config, workers=1, log_every=2), resume=True, val=False)
+
+
+def test_settings_of_another_file_do_not_go_into_a_run(street_images, tmp_path):
+    RunFolder(tiny(street_images, tmp_path / 'run'), Frames([], tiny(street_images, tmp_path))).begin()
+    assert settings('workers=1', ['note=more'], str(tmp_path / 'run')).note == 'more'
+    with pytest.raises(ConfigError, match=r"expected key=value, got 'config/new\.yaml'"):
+        settings('config/new.yaml', [], str(tmp_path / 'run'))
+
+
+def test_a_loss_scale_goes_on_where_it_was(street_images, tmp_path):
+    config = tiny(street_images, tmp_path / 'run', steps=1, precision='16')
+    for resume in (False, True):
+        scaler = torch.amp.GradScaler('cpu', init_scale=2.0**10 if resume else 2.0**4)
+        fabric = Fabric(accelerator='cpu', devices=1, plugins=[MixedPrecision('16-mixed', 'cpu', scaler)])
+        train(config, load_frames(config), [], fabric, resume)
+        assert scaler.get_scale() == 2.0**4
+
+
+def test_the_rise_may_be_one_step(street_images, tmp_path):
+    run(tiny(street_images, tmp_path / 'run', steps=2, warmup=0.5), val=False)
+    assert sorted(losses(tmp_path / 'run')) == [1, 2]
+
+
+def test_a_validation_that_sees_nothing_is_not_the_best(street_images, tmp_path):
+    config = tiny(street_images, tmp_path / 'run')
+    folder, model = RunFolder(config, Frames([], config)), start_model(config)
+    folder.begin()
+    best = {}
+    for step, abs_rel in enumerate([math.nan, 0.3, math.nan, 0.2, 0.2, 0.25], 1):
+        best = folder.keep_best(step, model, {'mean': {'abs_rel': abs_rel}}, best)
+    assert best == {'step': 4, 'val': {'mean': {'abs_rel': 0.2}}}
+    assert load_checkpoint(tmp_path / 'run' / 'best.safetensors').metadata['step'] == 4
+
+
+def test_images_to_validate_on_without_measured_depth_are_named(street_images):
+    items = [replace(item, read=lambda item=item: replace(item.read(), labels=()))
+             for item in open_sources(('images:images#val',), street_images)]
+    assert load_val([]) == []
+    with pytest.raises(DatasetError, match=r'val: expected images with measured depth .*got 2 without, such as'):
+        load_val(items)
+
+
+@pytest.mark.parametrize('length', [0, 1000])
+def test_a_state_that_is_cut_short_is_named(street_images, tmp_path, length):
     config = tiny(street_images, tmp_path / 'run', steps=2)
     run(config, val=False)
     state = tmp_path / 'run' / 'state.pt'
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(DepthNodeError, match=r'state\.pt'):
+    state.write_bytes(state.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match=r'state\.pt'):
         run(config, resume=True, val=False)
 
 
@@ -151,6 +209,50 @@ def test_a_full_disk_leaves_the_last_state(street_images, tmp_path, monkeypatch)
     monkeypatch.setattr(run_folder, 'write_whole', written)
     run(config, resume=True, val=False)
     assert sorted(losses(tmp_path / 'run')) == [1, 2, 3, 4]
+
+
+def test_a_folder_that_cannot_be_is_named(street_images, tmp_path):
+    (tmp_path / 'file').touch()
+    config = tiny(street_images, tmp_path / 'file' / 'run')
+    with pytest.raises(DepthNodeError, match=r'file/run: expected to write there.*choose another out='):
+        RunFolder(config, Frames([], config)).begin()
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no full device here')
+def test_a_log_on_a_full_disk_is_named(street_images, tmp_path):
+    config = tiny(street_images, tmp_path / 'run')
+    folder = RunFolder(config, Frames([], config))
+    folder.begin()
+    (tmp_path / 'run' / 'log.jsonl').symlink_to('/dev/full')
+    with pytest.raises(DepthNodeError, match='No space left'):
+        folder.log(1, loss=1.0)
+
+
+def test_a_full_disk_leaves_the_log_of_a_run_that_goes_on(street_images, tmp_path, monkeypatch):
+    import depth_node_training.run_folder as run_folder
+
+    def full(path, data):
+        raise OSError(28, 'No space left on device')
+
+    config = tiny(street_images, tmp_path / 'run')
+    folder = RunFolder(config, Frames([], config))
+    folder.begin()
+    folder.log(1, loss=1.0)
+    monkeypatch.setattr(run_folder, 'write_whole', full)
+    with pytest.raises(DepthNodeError, match='No space left'):
+        folder.cut_log(1)
+    assert losses(tmp_path / 'run') == {1: 1.0}
+
+
+def test_a_package_in_somebody_elses_checkout_has_no_commit(tmp_path, monkeypatch):
+    import depth_node_training.run_folder as run_folder
+
+    subprocess.run(['git', 'init', '-q', tmp_path], check=True)
+    somebody = '-c', 'user.name=a', '-c', 'user.email=a@example.org'
+    subprocess.run(['git', '-C', tmp_path, *somebody, 'commit', '-qm', 'theirs', '--allow-empty'], check=True)
+    (tmp_path / 'run_folder.py').touch()
+    monkeypatch.setattr(run_folder, '__file__', str(tmp_path / 'run_folder.py'))
+    assert commit() is None
 
 
 def test_bfloat16_trains(street_images, tmp_path):
@@ -174,6 +276,11 @@ def test_frozen_blocks_keep_their_weights():
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     assert frozen
     assert all(name.startswith(('encoder.stem', 'encoder.blocks.0.', 'encoder.blocks.1.')) for name in frozen)
+
+
+def test_more_frozen_blocks_than_there_are():
+    with pytest.raises(ConfigError, match='frozen_blocks: expected blocks that the network has, got 99'):
+        start_model(TrainConfig(height=32, width=64, frozen_blocks=99))
 
 
 def test_without_flatbuffers_the_message_says_what_to_install(monkeypatch):
@@ -217,5 +324,10 @@ def test_a_run_begins_from_a_checkpoint_with_its_network(street_images, tmp_path
     first = load_checkpoint(tmp_path / 'first' / 'last.safetensors')
     assert all(torch.equal(tensor, first.state[name]) for name, tensor in start_model(begun).state_dict().items())
     assert tiny(street_images, tmp_path, start='default').model_config().focal_px == 35.0
+    folder = RunFolder(begun, Frames([], begun))
+    folder.begin()
+    (tmp_path / 'first' / 'last.safetensors').rename(tmp_path / 'moved.safetensors')  # while the second is training
+    folder.save_model('best.safetensors', first.model(), {})
+    (tmp_path / 'moved.safetensors').rename(tmp_path / 'first' / 'last.safetensors')
     with pytest.raises(ConfigError, match="start: expected weights of 'fastdepth'"):
         start_model(tiny(street_images, tmp_path, start=begun.start, network='fastdepth'))

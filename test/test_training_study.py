@@ -46,6 +46,30 @@ def test_two_processes_share_a_study_by_table(study, tmp_path, capsys):
     assert "expected a table out of Losses, Rates, got 'Speeds'" in capsys.readouterr().err
 
 
+def test_a_row_that_was_changed_does_not_keep_its_figures(study, tmp_path, capsys):
+    content = yaml.safe_load(study.read_text())
+    content.update(seeds=[1], tables={'Rates': {'low': 'lr=1e-6'}})
+    study.write_text(yaml.safe_dump(content))
+    call = [str(study), str(tmp_path / 'out')]
+    assert main(call) == 0
+    study.write_text(study.read_text().replace('lr=1e-6', 'lr=1e-5'))
+    assert main(call) == 1
+    assert 'Rates-low/1: expected the settings that its run began with (lr=1e-06)' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'seeds': 3}, 'expected a study with base, seeds and tables'),
+    ({'base': None}, 'expected a study with base, seeds and tables'),
+    ({'seeds': [1, 1]}, 'names of their own, got two for the folder'),
+    ({'tables': {'Rates': {'lr 1e-3': ['lr=1e-3'], 'lr=1e+3': ['lr=1e+3']}}}, 'Rates-lr_1e_3/1; only letters'),
+    ({'tables': {'Rates': {'low': ['val=']}}}, 'val: expected sources to measure the rows on, got none'),
+])
+def test_studies_that_cannot_be_are_named(study, tmp_path, capsys, change, message):
+    study.write_text(yaml.safe_dump({**yaml.safe_load(study.read_text()), **change}))
+    assert main([str(study), str(tmp_path / 'out')]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_spread_is_that_of_a_sample():
     assert spread([0.1, 0.2, 0.3]) == '0.200 ± 0.100'
     assert spread([0.1]) == '0.100'

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import pickle
 import platform
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,11 @@ from torch import nn
 from depth_node.checkpoint import save_checkpoint
 from msg_tools import cli
 from msg_tools.camera import Array
-from msg_tools.errors import CheckpointError, DepthNodeError
+from msg_tools.errors import CheckpointError, ConfigError, DepthNodeError
 from msg_tools.whole_file import write_whole
 
 from .batch import Batch
-from .config import TrainConfig, to_dict, without_paths
+from .config import TrainConfig, changed, load_config, to_dict, without_paths
 from .loader import Frames
 
 try:
@@ -41,6 +44,7 @@ class RunFolder:
 
     def __init__(self, config: TrainConfig, frames: Frames, writes: bool = True) -> None:
         self.config = config
+        self.model_config = config.model_config()  # now: the file that start= names may be another in an hour
         self.frames = frames
         self.writes = writes
         self.path = Path(config.out)
@@ -53,22 +57,28 @@ class RunFolder:
             raise DepthNodeError(f'{self.path}: expected a new folder, got a run; go on with --resume {self.path}, '
                                  'or choose another out=')
         if self.writes:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / 'config.yaml').write_text(yaml.safe_dump(to_dict(self.config), sort_keys=False))
-            (self.path / 'log.jsonl').unlink(missing_ok=True)
-            (self.path / 'run.json').write_text(json.dumps(origin(self.frames), indent=1))
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                (self.path / 'log.jsonl').unlink(missing_ok=True)
+            self.write('config.yaml', yaml.safe_dump(to_dict(self.config), sort_keys=False).encode())
+            self.write('run.json', json.dumps(origin(self.frames), indent=1).encode())
         self.open_board(0)
         return 0, {}
 
     def load(self, parts: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Bring model, optimiser and the rest to where they were saved; returns the step and the best so far."""
+        """Bring model, optimiser and the rest to where they were saved; returns the step and the best so far.
+
+        Raises ConfigError, CheckpointError or DepthNodeError where settings, state or data are those of another run.
+        """
+        require_settings(self.path, self.config)
         path = self.path / 'state.pt'
         try:
             state = torch.load(path, map_location='cpu', weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise CheckpointError(f'{path}: expected the state of a run of these settings, got: {error}') from error
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise CheckpointError(f'{path}: expected the state of a run of these settings, got '
+                                  f'{type(error).__name__}: {error}') from error
         if (made := state['data']) != fingerprint(self.frames):
             raise DepthNodeError(f'{path}: expected the data that the run began with ({made}), got '
                                  f'{fingerprint(self.frames)}; a run that goes on with other data is another run')
@@ -89,18 +99,15 @@ class RunFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all."""
-        try:
+        with writing(self.path):
             write_whole(self.path / name, data)
-        except OSError as error:
-            raise DepthNodeError(f'{self.path / name}: expected to write {len(data)} bytes, got: {error}; the one '
-                                 f'before is still there: make room and go on with --resume {self.path}') from error
 
     def log(self, step: int, **values: Any) -> None:
         """Append one JSON line, readable while the run goes on, and tell TensorBoard."""
         self.logged = step
         if not self.writes:
             return
-        with (self.path / 'log.jsonl').open('a') as file:
+        with writing(self.path), (self.path / 'log.jsonl').open('a') as file:
             file.write(json.dumps({'step': step, **values}) + '\n')
         if self.board:
             for name, value in flat(values):
@@ -113,9 +120,13 @@ class RunFolder:
                 self.board.add_image(name, picture, step, dataformats='HWC')
 
     def keep_best(self, step: int, model: nn.Module, val: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
-        """Log the metrics of a validation, and keep the model where none was better by abs_rel; returns the best."""
+        """Log the metrics of a validation, and keep the model where none was better by abs_rel; returns the best.
+
+        NaN, where the model sees nothing at all, is worse than any number.
+        """
         self.log(step, val=val['mean'])
-        if best and best['val']['mean']['abs_rel'] <= val['mean']['abs_rel']:
+        least = best['val']['mean']['abs_rel'] if best else math.nan
+        if math.isfinite(least) and not val['mean']['abs_rel'] < least:
             return best
         best = {'step': step, 'val': val}
         self.save_model('best.safetensors', model, best)
@@ -124,7 +135,7 @@ class RunFolder:
     def save_model(self, name: str, model: nn.Module, result: dict[str, Any]) -> None:
         """Write a checkpoint with the settings and results that explain it."""
         metadata = {'training': without_paths(self.config), 'made_with': machine(), **result}
-        save_checkpoint(self.path / name, model, self.config.model_config(), metadata)
+        save_checkpoint(self.path / name, model, self.model_config, metadata)
 
     def finish(self, average: nn.Module) -> None:
         """Write the last checkpoint."""
@@ -149,12 +160,31 @@ class RunFolder:
         """Forget the lines after a step: the run that was cut off wrote them, and this one will again."""
         path = self.path / 'log.jsonl'
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        path.write_text(''.join(line for line in lines if line.endswith('\n') and json.loads(line)['step'] <= step))
+        kept = [line for line in lines if line.endswith('\n') and json.loads(line)['step'] <= step]
+        self.write(path.name, ''.join(kept).encode())
 
     def open_board(self, step: int) -> None:
         """Start TensorBoard's events where it is installed."""
         if self.writes and SummaryWriter is not None:
             self.board = SummaryWriter(str(self.path / 'tensorboard'), purge_step=step + 1)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make a full disk, or a folder in which nobody may write, an error of ours that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DepthNodeError(f'{path}: expected to write there, got: {error}; make room, or choose another out=. What '
+                             f'was saved before is whole: --resume {path} goes on from there') from error
+
+
+def require_settings(path: Path, config: TrainConfig) -> None:
+    """Raise ConfigError where the run in a folder was made with settings that make it another one than the config's."""
+    if names := changed(config, kept := load_config(path / 'config.yaml')):
+        was = ', '.join(f'{name}={getattr(kept, name)!r}' for name in names)
+        raise ConfigError(f'{path}: expected the settings that its run began with ({was}), got others; a run with '
+                          'other settings is another run: choose another folder (and start= from this one\'s weights)')
 
 
 def flat(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
@@ -192,6 +222,7 @@ def commit() -> str | None:
                               check=True).stdout.strip()
 
     try:
+        git('ls-files', '--error-unmatch', Path(__file__).name)  # not installed in somebody else's checkout
         return git('rev-parse', '--short=12', 'HEAD') + ('+' if git('status', '--porcelain', '-uno', '.') else '')
     except (OSError, subprocess.CalledProcessError):
         return None

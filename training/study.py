@@ -7,6 +7,7 @@ What is trained already is not trained again: a study that was cut off goes on, 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from msg_tools.whole_file import write_whole
 from .config import TrainConfig, from_dict
 from .datasets import open_sources, refuse_overlap
 from .loader import Frames, load_frames
+from .run_folder import require_settings
 from .train import start_fabric, train
 from .validate import load_val
 
@@ -44,13 +46,22 @@ def read_study(path: Path, out: Path, changes: list[str]) -> list[Run]:
     try:
         study = yaml.safe_load(path.read_text())
         tables: Mapping[str, Mapping[str, list[str]]] = study['tables']
-        base, seeds = study['base'], study['seeds']
+        base, seeds = dict(study['base']), list(study['seeds'])
         rows = [(table, row, keys or []) for table, rows in tables.items() for row, keys in rows.items()]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f'{path}: expected a study with base, seeds and tables, got: {error}') from error
-    return [Run(table, row, replace(from_dict(base, [*changes, *keys, f'seed={seed}']),
+    runs = [Run(table, row, replace(from_dict(base, [*changes, *listed(keys), f'seed={seed}']),
                                     out=str(out / folder_name(table, row) / str(seed))))
             for table, row, keys in rows for seed in seeds]
+    if twice := [folder for folder, count in Counter(run.config.out for run in runs).items() if count > 1]:
+        raise ConfigError(f'{path}: expected tables, rows and seeds with names of their own, got two for the folder '
+                          f'{twice[0]}; only letters and digits count')
+    return runs
+
+
+def listed(keys: str | list[str]) -> list[str]:
+    """Return a row's settings as a list, of which one may stand alone."""
+    return [keys] if isinstance(keys, str) else keys
 
 
 def chosen(runs: list[Run], only: str | None) -> list[Run]:
@@ -72,7 +83,9 @@ def do_study(runs: list[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
     frames: dict[str, Frames] = {}
     for run in cli.progress(runs, unit='run', text=NAME):
         result = Path(run.config.out) / 'result.json'
-        if not result.exists():
+        if result.exists():
+            require_settings(result.parent, run.config)  # else a row that was changed would keep its old figures
+        else:
             key = repr([getattr(run.config, name) for name in DATA])
             if key not in frames:
                 frames.clear()  # memory is for one set at a time
@@ -84,6 +97,8 @@ def do_study(runs: list[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
 def train_once(config: TrainConfig, frames: Frames) -> dict[str, Any]:
     """Train, from where an earlier try was cut off, and return the metrics of the last network."""
     items = open_sources(config.val, config.data)
+    if not items:
+        raise ConfigError('val: expected sources to measure the rows on, got none')
     refuse_overlap(frames.items, items)
     config = replace(config, eval_every=config.steps)  # nothing is chosen on val: the last network counts
     resume = (Path(config.out) / 'state.pt').exists()

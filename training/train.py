@@ -47,9 +47,10 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
     average = fabric.to_device(copy.deepcopy(model).requires_grad_(False))
     optimizer = torch.optim.AdamW(trained(model), lr=config.lr, weight_decay=config.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, config.steps, pct_start=config.warmup,
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, config.steps, pct_start=rising(config),
                                                    cycle_momentum=False, div_factor=10, final_div_factor=100)
-    parts = {'model': model, 'average': average, 'optimizer': optimizer, 'schedule': schedule}
+    parts = {'model': model, 'average': average, 'optimizer': optimizer, 'schedule': schedule,
+             **({'precision': fabric.strategy.precision} if config.precision == '16' else {})}  # its loss is scaled
     start, best = run.load(parts) if resume else run.begin()
     stream = batches(frames, config, start, fabric.global_rank, fabric.world_size)
     clock, waited, asked = time.monotonic(), 0.0, time.monotonic()
@@ -78,8 +79,8 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
             clock, waited = time.monotonic(), 0.0
         if val and (step % config.eval_every == 0 or step == config.steps):
             if fabric.is_global_zero:
-                best = run.keep_best(step, average, validate(average, config.model_config(), val), best)
-                run.show(step, lambda: val_pictures(average, config.model_config(), val))
+                best = run.keep_best(step, average, validate(average, run.model_config, val), best)
+                run.show(step, lambda: val_pictures(average, run.model_config, val))
             fabric.barrier()
             clock, waited = time.monotonic(), 0.0
         if step % config.save_every == 0 or step == config.steps:
@@ -110,8 +111,7 @@ def start_model(config: TrainConfig) -> nn.Module:
     elif config.encoder:
         fill_encoder(model, config.encoder)
     if config.frozen_blocks:
-        for name in ['stem', *(f'blocks.{i}' for i in range(config.frozen_blocks))]:
-            model.get_submodule(f'encoder.{name}').requires_grad_(False)
+        freeze(model, config.frozen_blocks)
     return nn.Module.to(model, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
 
 
@@ -135,9 +135,23 @@ def fill_encoder(model: nn.Module, path: str) -> None:
     load_imagenet(model.get_submodule('encoder'), path)
 
 
+def freeze(model: nn.Module, blocks: int) -> None:
+    """Keep the weights of the encoder's stem and first blocks; raises ConfigError where it has no such."""
+    for name in ['stem', *(f'blocks.{i}' for i in range(blocks))]:
+        try:
+            model.get_submodule(f'encoder.{name}').requires_grad_(False)
+        except AttributeError as error:
+            raise ConfigError(f'frozen_blocks: expected blocks that the network has, got {blocks} ({error})') from error
+
+
 def trained(model: nn.Module) -> list[nn.Parameter]:
     """Return the parameters that are trained."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def rising(config: TrainConfig) -> float:
+    """Return the part of the steps in which the learning rate rises; OneCycleLR divides by 0 where that is one step."""
+    return config.warmup * (1 + 1e-6 * (config.warmup * config.steps == 1))
 
 
 def step_losses(model: nn.Module, batch: Batch, weights: dict[str, float]) -> dict[str, Tensor]:
@@ -168,6 +182,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def body() -> None:
         config = settings(args.config, args.changes, args.resume)
+        config.model_config()  # what is wrong with it is said before all images are read
         fabric = start_fabric(config)
         items = open_sources(config.val, config.data)
         refuse_overlap(open_sources(config.train, config.data), items)
@@ -181,8 +196,7 @@ def main(argv: list[str] | None = None) -> int:
 def settings(path: str | None, changes: list[str], resume: str | None) -> TrainConfig:
     """Read a run's settings from its file, or from the folder of the run that goes on."""
     if resume:
-        changes = [text for text in (path, *changes) if text and '=' in text]
-        return load_config(Path(resume) / 'config.yaml', [*changes, f'out={resume}'])
+        return load_config(Path(resume) / 'config.yaml', [*([path] if path else []), *changes, f'out={resume}'])
     if not path or '=' in path:
         raise ConfigError('expected a YAML file of settings, then key=value; or --resume RUN (see --help)')
     return load_config(path, changes)

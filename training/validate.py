@@ -15,7 +15,7 @@ from msg_tools.camera import Array, Intrinsics
 from msg_tools.cli import progress
 
 from .confidence import kept_abs_rel
-from .datasets.frame import Item, truth_map
+from .datasets.frame import TRUTH, DatasetError, Item, truth_map
 from .metrics import NAMES, Protocol, by_drive, image_errors, mean_errors
 
 Predict = Callable[[Array, Intrinsics], Array]  # rgb uint8 (H, W, 3) and its camera to depth_m (H, W)
@@ -34,8 +34,16 @@ class ValFrame:
 
 
 def load_val(items: Iterable[Item]) -> list[ValFrame]:
-    """Read the frames that have measured depth (LiDAR, annotated, exact) into memory; the others are left out."""
-    return [frame for item in progress(list(items), text='reading') if (frame := val_frame(item)) is not None]
+    """Read the frames that have measured depth (LiDAR, annotated, exact) into memory; the others are left out.
+
+    Raises DatasetError where that is all of them: a run that should be validated would not be.
+    """
+    items = list(items)
+    found = [frame for item in progress(items, text='reading') if (frame := val_frame(item)) is not None]
+    if items and not found:
+        raise DatasetError(f'val: expected images with measured depth ({", ".join(TRUTH)}), got {len(items)} without, '
+                           f'such as {items[0].source}/{items[0].name}; val=[] trains without a validation')
+    return found
 
 
 def val_frame(item: Item) -> ValFrame | None:
