@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,8 +16,8 @@ from depth_node.checkpoint import save_checkpoint
 from depth_node.estimator import DepthEstimator
 from depth_node.model import ModelConfig, build_model
 from depth_node_training.evaluate import main as depth_eval
-from depth_node_training.evaluate_data import open_data
-from depth_node_training.evaluate_predictors import network, stretched
+from depth_node_training.evaluate_data import Data, Frame, Measured, open_data
+from depth_node_training.evaluate_predictors import network, row_mean_predictor, stretched
 from depth_node_training.metrics import Protocol
 from msg_tools.camera import Size
 from msg_tools.depth_png import write_depth_png
@@ -114,6 +115,24 @@ def test_stretching_keeps_holes_and_edges_of_holes():
     assert np.isnan(found[[4, 5]]).all()
     assert found[[6, 7]].tolist() == [30.0, 30.0]
     assert np.isinf(found[[8, 9]]).all()
+
+
+def test_stretching_shrinks_to_the_nearest_pixel():
+    """Six pixels become four: their middles lie at 0.25, 1.75, 3.25 and 4.75, between holes at 0, 2, 3 and 5."""
+    found = stretched(np.array([[np.nan, 1.0, np.nan, np.nan, 4.0, np.nan]], np.float32), Size(1, 4))[0]
+    assert np.isnan(found).all()
+
+
+def test_the_row_mean_is_fitted_on_all_sources(tmp_path):
+    """Two sources whose frames share a name, walls at 10 and 30 m: 20 m, not the last one's 30."""
+    fit = [Frame(drive, 'same name', partial(wall, drive, depth_m)) for drive, depth_m in (('a', 10.0), ('b', 30.0))]
+    frame = wall('c', 50.0)
+    predictor = row_mean_predictor(Data('', [Frame('c', 'x', lambda: frame)], fit))
+    np.testing.assert_allclose(predictor(frame).depth_m, 20.0)
+
+
+def wall(drive, depth_m):
+    return Measured(drive, 'same name', np.full((8, 16), depth_m, np.float32), None, None)
 
 
 def test_several_sources_have_names_of_their_own(checkpoint, tmp_path, capsys):
