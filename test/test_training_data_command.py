@@ -14,10 +14,11 @@ from depth_node_training import data_show
 from depth_node_training.augment import Sample
 from depth_node_training.data import main
 from depth_node_training.data_facts import look_of
+from depth_node_training.data_maps import write_map
 from depth_node_training.data_picture import draw, fitted, panels, stacked, target_picture
 from depth_node_training.data_subset import depth_steps
 from depth_node_training.datasets import open_source
-from depth_node_training.datasets.frame import Frame, Points, truth_map
+from depth_node_training.datasets.frame import Frame, Points, map_points, truth_map
 from msg_tools.camera import Intrinsics, Size
 from msg_tools.colors import SKY_RGB
 from msg_tools.depth_png import read_depth_steps
@@ -166,6 +167,18 @@ def test_show_wants_somewhere_to_show(data):
     assert stopped.value.code == 2
 
 
+# maps
+
+
+def test_a_map_of_fewer_pixels_lies_where_it_was(tmp_path):
+    """Each pixel of a map 1500 px wide says its own column: of three the middle one stays, and is read back there."""
+    write_map(tmp_path / 'a.npy', np.repeat(np.arange(1500.0)[None] + 1, 6, 0))
+    camera = Intrinsics(700, 700, 749.5, 2.5, Size(6, 1500))
+    points = map_points(np.load(tmp_path / 'a.npy').astype(np.float32), camera, 'teacher')
+    np.testing.assert_allclose(points.uv[:, 0], points.depth_m - 1, atol=0.5)
+    assert abs((points.uv[:, 0] - points.depth_m + 1).mean()) < 0.01
+
+
 # check
 
 
@@ -279,7 +292,16 @@ def test_images_without_a_label_are_suspicious_in_a_training(settings, capsys):
     write_index(settings.parent / 'kitti', rows)
     assert main(['check', str(settings), '--json', '--set', 'maps={}']) == 0
     _, found = faults(capsys)
-    assert found == {'no label of any kind': (False, ['kitti/drive_a/image_02/0000000000'])}
+    ((text, found_frames),) = found.items()
+    assert text.startswith('no label of exact, ')
+    assert found_frames == (False, ['kitti/drive_a/image_02/0000000000'])
+
+
+def test_labels_that_are_not_trained_on_are_none(settings, capsys):
+    """The drive that has a dense map alone teaches nothing where LiDAR alone counts."""
+    assert main(['check', str(settings), '--json', '--set', 'maps={}', 'labels={lidar: 1.0, dense: 0.0}']) == 0
+    _, found = faults(capsys)
+    assert found == {'no label of lidar': (False, ['kitti/drive_b/image_02/0000000000'])}
 
 
 def test_check_wants_settings_or_sources(settings, capsys):
@@ -324,8 +346,10 @@ def test_a_subset_may_be_a_copy_of_some_drives(data, tmp_path, capsys):
     assert os.stat(item.file).st_ino != os.stat(original).st_ino
     assert main(['subset', 'kitti:kitti', str(out), '--data', str(data)]) == 1
     assert main(['subset', 'kitti:kitti', str(tmp_path / 'x'), '--data', str(data), '--drives', 'z']) == 1
-    first, second = capsys.readouterr().err.splitlines()
+    assert main(['subset', 'kitti:kitti', str(out / 'index.csv'), '--data', str(data)]) == 1
+    first, second, third = capsys.readouterr().err.splitlines()
     assert 'new or empty folder' in first
+    assert 'new or empty folder, got a file' in third
     assert 'drive_a, drive_b, drive_c' in second
 
 

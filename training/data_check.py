@@ -39,7 +39,7 @@ class Task:
     data: str
     maps: Mapping[str, str]
     sky: bool
-    labels_wanted: bool
+    kinds: tuple[str, ...] = ()  # of label that are trained on
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def check(args: argparse.Namespace) -> int:
     """Check the data and report; return 1 where something is wrong."""
     task = task_of(args)
     facts = list(read_all(task))
-    faults = find_faults(facts, task.train, task.val, task.labels_wanted)
+    faults = find_faults(facts, task.train, task.val, task.kinds)
     rows = [source_row(source, facts) for source in dict.fromkeys((*task.train, *task.val))]
     if args.json:
         cli.print_json({'sources': rows, 'faults': [
@@ -77,11 +77,12 @@ def task_of(args: argparse.Namespace) -> Task:
     if configs:
         config = load_config(configs[0], args.set)
         maps = {**config.maps, **folders_by_kind(args.maps)}
-        return Task(config.train, config.val, args.data or config.data, maps, 'sky' in config.labels, True)
+        kinds = tuple(kind for kind, weight in config.labels.items() if weight > 0)
+        return Task(config.train, config.val, args.data or config.data, maps, 'sky' in kinds, kinds)
     val = tuple(text for text in args.sources if text.endswith('#val'))
     train = tuple(text for text in args.sources if text not in val)
     maps = folders_by_kind(args.maps)
-    return Task(train, val, args.data, maps, 'teacher' in maps, False)
+    return Task(train, val, args.data, maps, 'teacher' in maps)
 
 
 def read_all(task: Task) -> Iterator[Facts]:

@@ -20,13 +20,11 @@ LOOK = 16  # rows and columns of the picture that two images are compared by
 
 @dataclass(frozen=True, slots=True)
 class LabelFacts:
-    """The labels of one kind in one frame; depths [m] are those of labels within range, NaN where there is none."""
+    """The labels of one kind in one frame: how many, and their median depth [m], NaN where none is within range."""
 
     count: int
-    beyond: int
     outside: int  # not on the image
     median_m: float
-    far_m: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,8 @@ def label_facts(points: Points, frame: Frame) -> LabelFacts:
     """Count the labels of a kind."""
     depth_m = points.depth_m[np.isfinite(points.depth_m)]
     inside, _ = frame.camera.size.flat_index(points.uv)
-    return LabelFacts(points.depth_m.size, int(np.isposinf(points.depth_m).sum()), int((~inside).sum()),
-                      float(np.median(depth_m)) if depth_m.size else float('nan'),
-                      float(depth_m.max()) if depth_m.size else float('nan'))
+    return LabelFacts(points.depth_m.size, int((~inside).sum()),
+                      float(np.median(depth_m)) if depth_m.size else float('nan'))
 
 
 def map_ratios(frame: Frame) -> dict[str, float]:

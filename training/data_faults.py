@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +26,16 @@ class Fault:
 
 
 def find_faults(facts: Sequence[Facts], train: Sequence[str] = (), val: Sequence[str] = (),
-                labels_wanted: bool = False) -> list[Fault]:
-    """Return what is wrong or suspicious, the wrong first; train and val name the sources that must be apart."""
+                kinds: Collection[str] = ()) -> list[Fault]:
+    """Return what is wrong or suspicious, the wrong first; train and val name the sources that must be apart.
+
+    `kinds` of label are trained on; without any it is all one whether a frame has labels.
+    """
     faults = [*unreadable(facts)]
     read = [fact for fact in facts if not fact.error]
     faults += [*outside(read), *implausible(read), *disagreeing(read), *odd_focal(read), *duplicates(read)]
-    if labels_wanted:
-        faults += unlabelled([fact for fact in read if fact.source in train])
+    if kinds:
+        faults += unlabelled([fact for fact in read if fact.source in train], kinds)
     sides = [[fact for fact in facts if fact.source in side] for side in (train, val)]
     faults += [*shared_drives(*sides), *shared_images(*sides)]
     return sorted(faults, key=lambda fault: not fault.wrong)
@@ -101,10 +104,10 @@ def duplicates(facts: Sequence[Facts]) -> list[Fault]:
     return [Fault('the same image', tuple(fact.name for fact in same)) for same in by_digest.values() if len(same) > 1]
 
 
-def unlabelled(facts: Sequence[Facts]) -> list[Fault]:
-    """Name the training frames from which nothing can be learnt."""
-    return grouped(facts, 'no label of any kind', lambda fact: not any(
-        label.count for label in (fact.labels or {}).values()))
+def unlabelled(facts: Sequence[Facts], kinds: Collection[str]) -> list[Fault]:
+    """Name the training frames from which nothing can be learnt: without a label of the kinds that are trained on."""
+    return grouped(facts, f'no label of {", ".join(kinds)}', lambda fact: not any(
+        label.count for kind, label in (fact.labels or {}).items() if kind in kinds))
 
 
 def shared_drives(train: Sequence[Facts], val: Sequence[Facts]) -> list[Fault]:

@@ -104,10 +104,14 @@ def checked(depth_m: Any, item: Item) -> Array:
 
 
 def write_map(path: Path, depth_m: Array) -> None:
-    """Write every n-th pixel of a map, MAX_WIDTH of them at most, in half precision: no depth is made up between."""
+    """Write every n-th pixel of a map, MAX_WIDTH of them at most, in half precision: no depth is made up between.
+
+    Of n x n it is the middle one, since who reads the map takes each of its pixels for the middle of what it covers.
+    """
     step = -(-depth_m.shape[1] // MAX_WIDTH)
+    kept = slice((step - 1) // 2, None, step)
     data = io.BytesIO()
-    np.save(data, depth_m[::step, ::step].astype(np.float16))
+    np.save(data, depth_m[kept, kept].astype(np.float16))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data.getvalue())

@@ -57,8 +57,8 @@ def subset(args: argparse.Namespace) -> int:
         splits.update(dict.fromkeys(open_source(text, args.data), split))
     refuse_twice(splits)
     items = choose_items(list(splits), args)
-    if args.out.exists() and any(args.out.iterdir()):
-        raise DepthNodeError(f'{args.out}: expected a new or empty folder, got one with files; name another')
+    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise DepthNodeError(f'{args.out}: expected a new or empty folder, got a file or one with files; name another')
     rows, failed = [], 0
     for item in cli.progress(items):
         try:
