@@ -132,6 +132,15 @@ def test_raw_folders_of_any_level_and_drives_by_name(tiny_drive):
         open_source(f'kitti_raw:{day}#*_0001_*,0009')
 
 
+def test_raw_images_kept_as_jpeg_are_known_by_their_files(tiny_drive):
+    """The overlap of train and val is looked for by file, too."""
+    for path in (tiny_drive / 'image_02' / 'data').glob('*.png'):
+        path.rename(path.with_suffix('.jpg'))
+    items = open_source(f'kitti_raw:{tiny_drive}')
+    assert {item.file.suffix for item in items if '/image_02/' in item.name} == {'.jpg'}
+    assert all(item.file.is_file() for item in items)
+
+
 def test_raw_images_without_a_scan_have_no_label(tiny_drive):
     (tiny_drive / 'velodyne_points/data/0000000000.bin').unlink()
     assert [len(item.read().labels) for item in open_source(f'kitti_raw:{tiny_drive}')[:2]] == [0, 1]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from msg_tools.camera import Array, Intrinsics, Size
+from msg_tools.errors import ImageError
 from msg_tools.image_file import read_rgb
 from msg_tools.kitti import SCANS, KittiDrive
 from msg_tools.velodyne_sources import check_size
@@ -71,7 +72,15 @@ def raw_item(source: str, drive: KittiDrive, number: int, frame: int, right: set
     paired = number == LEFT and frame in right
     return Item(source, drive.name, item_name(drive, number, frame), partial(raw_frame, drive, number, frame),
                 partial(right_image, drive, frame) if paired else None, baseline_m(drive) if paired else 0.0,
-                drive.path / f'image_{number:02d}' / 'data' / f'{frame:010d}.png')
+                image_file(drive, number, frame))
+
+
+def image_file(drive: KittiDrive, number: int, frame: int) -> Path:
+    """Return where an image of a drive is, PNG or JPEG, or where it should be: who reads it says that it is not."""
+    try:
+        return drive.image_path(number, frame)
+    except ImageError:
+        return drive.path / f'image_{number:02d}' / 'data' / f'{frame:010d}.png'
 
 
 def item_name(drive: KittiDrive, number: int, frame: int) -> str:
