@@ -17,7 +17,7 @@ from .model import STRIDE, ModelConfig
 log = logging.getLogger(__name__)
 
 MAX_GROWTH = 1.5  # an input may have this many times the pixels that the network was trained on
-MAX_ZOOM = 1.2  # and, where a narrow view leaves room, this many times its focal length: it has seen such views, too
+MAX_ZOOM = 1.2  # and a narrow view this many times its focal length: it has seen such views, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,11 @@ def make_plan(size: Size, camera: Intrinsics | None, model: ModelConfig, fixed_s
 def choose_input_size(camera: Intrinsics, model: ModelConfig) -> Size:
     """Return the network's input size for a camera: multiples of 32, focal length as trained, not too many pixels.
 
-    A view that is smaller than those of the training in both directions is magnified a little: on crops of images that
-    brings more than an exact focal length does (and rounding the sides more than padding them to multiples of 32).
+    Rounding the sides brings more than padding them to multiples of 32.
     """
     ideal = ideal_lengths(camera, model)
-    zoom = min(MAX_ZOOM, model.height / ideal[0], model.width / ideal[1])
-    if zoom < 1.0:
-        zoom = min(1.0, math.sqrt(MAX_GROWTH * model.height * model.width / (ideal[0] * ideal[1])))
+    affordable = math.sqrt(MAX_GROWTH * model.height * model.width / (ideal[0] * ideal[1]))
+    zoom = min(magnification(ideal, model), affordable)
     return Size(*(max(STRIDE, round(length * zoom / STRIDE) * STRIDE) for length in ideal))
 
 
@@ -74,7 +72,7 @@ def choose_content_size(camera: Intrinsics, model: ModelConfig, room: Size) -> S
     The sides are even: a pixel of the network's answer stands for two by two of its input.
     """
     ideal = ideal_lengths(camera, model)
-    zoom = min(MAX_ZOOM, room.height / ideal[0], room.width / ideal[1])
+    zoom = min(magnification(ideal, model), room.height / ideal[0], room.width / ideal[1])
     height, width = (max(2, 2 * round(length * zoom / 2)) for length in ideal)
     return Size(min(height, room.height), min(width, room.width))
 
@@ -82,6 +80,14 @@ def choose_content_size(camera: Intrinsics, model: ModelConfig, room: Size) -> S
 def ideal_lengths(camera: Intrinsics, model: ModelConfig) -> tuple[float, float]:
     """Return the height and width [px] at which a camera's fx and fy both are the canonical focal length."""
     return camera.size.height * model.focal_px / camera.fy, camera.size.width * model.focal_px / camera.fx
+
+
+def magnification(ideal: tuple[float, float], model: ModelConfig) -> float:
+    """Return by how much to magnify a view that is smaller than the training's in both directions; others: by 1.
+
+    On crops of images that brings more than an exact focal length does.
+    """
+    return max(1.0, min(MAX_ZOOM, model.height / ideal[0], model.width / ideal[1]))
 
 
 def network_input(rgb: Array, plan: Plan) -> Array:

@@ -72,6 +72,16 @@ def test_a_narrow_view_is_magnified_a_little_where_there_is_room_and_its_depth_s
         assert make_plan(size, camera(size, 100.0, 100.0), model).input_size == wanted
 
 
+@pytest.mark.parametrize('room', [Size(256, 832), Size(384, 1280)])
+def test_a_view_as_wide_as_the_trainings_is_not_magnified_in_a_larger_input(room):
+    """The network of any size sees it at its focal length; that of one size must say the same metres."""
+    kitti = camera(Size(375, 1242), 721.5377, 721.5377)
+    plan = make_plan(kitti.size, kitti, ModelConfig(), room)
+    assert plan.content_size == Size(194, 640)  # 193.2 x 640, even
+    narrow = camera(Size(100, 300), 371.8, 371.8)
+    assert make_plan(narrow.size, narrow, ModelConfig(), room).content_size == Size(120, 360)
+
+
 def test_a_wide_camera_is_shrunk_to_the_budget_and_its_depth_scaled_by_the_focal_ratio():
     run = estimator(depth_m=10.0)
     result = run(image(), camera(fx=50.0, fy=50.0))  # ideal: 256 x 384, 16 times the pixels of the training
