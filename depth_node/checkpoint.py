@@ -86,10 +86,18 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         raise CheckpointError(f'{path}: expected a whole safetensors file, got {path.stat().st_size} bytes that do not '
                               f'parse ({error}); was the copy or download cut short?') from error
     metadata = parse_header(path, header)
-    config = ModelConfig.from_dict(metadata.pop('model'))
+    config = config_of(path, metadata)
     require_state(path, config, state)
     require_finite(path, state)
     return Checkpoint(config, state, metadata)
+
+
+def config_of(path: Path, metadata: dict[str, Any]) -> ModelConfig:
+    """Take the model config out of a file's header; raises CheckpointError where it is not one of ours."""
+    try:
+        return ModelConfig.from_dict(metadata.pop('model'))
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}; was the file changed?') from error
 
 
 def require_safetensors(path: Path) -> None:

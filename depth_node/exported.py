@@ -15,7 +15,8 @@ from msg_tools.errors import BackendError, CheckpointError
 
 from .backends import Backend
 from .backends.protocol import INPUT, OUTPUTS
-from .backends.selection import torch_device, working
+from .backends.selection import require_device, torch_device, working
+from .checkpoint import config_of
 from .header import parse_header
 from .model import ModelConfig
 
@@ -47,23 +48,31 @@ def load_exported(path: Path, device: str = 'auto', backend: str = 'auto', threa
     if library is None or not path.is_file():
         raise CheckpointError(f'{path}: expected a file that depth_export made ({", ".join(SUFFIXES)}), got '
                               f'{"no such file" if not path.exists() else "something else"}; check the path')
+    require_device(device)
     if backend not in ('auto', library):
         raise BackendError(f'{path}: expected backend {library} or auto, got {backend}; export it again for {backend}')
-    if device == 'cuda' and library in ('onnxruntime', 'openvino'):
-        raise BackendError(f'{path}: expected device cpu or auto, since {library} runs on the CPU here, got cuda')
+    if device.startswith('cuda') and library in ('onnxruntime', 'openvino'):
+        raise BackendError(f'{path}: expected device cpu or auto, since {library} runs on the CPU here, got {device}')
     made, metadata = LOADERS[library](path, device, threads)
-    config = ModelConfig.from_dict(metadata.pop('model'))
+    config, size = config_of(path, metadata), fixed_size(path, metadata)
     try:
-        working(made, Size(config.height, config.width) if (size := fixed_size(metadata)) is None else size)
+        working(made, size or Size(config.height, config.width))
     except BackendError as error:
         raise BackendError(f'{path}: {error}') from error
     return Exported(made, config, size, metadata)
 
 
-def fixed_size(metadata: Mapping[str, Any]) -> Size | None:
-    """Return the one input size that a header names; None: any."""
+def fixed_size(path: Path, metadata: Mapping[str, Any]) -> Size | None:
+    """Return the one input size that a header names; None: any. Raises CheckpointError where it is not a size."""
     export = metadata.get('export', {})
-    return Size(int(export['height']), int(export['width'])) if export.get('fixed') else None
+    if isinstance(export, dict) and not export.get('fixed'):
+        return None
+    try:
+        config = ModelConfig(height=int(export['height']), width=int(export['width']))  # which checks them
+    except (CheckpointError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise CheckpointError(f'{path}: expected the one input size in its header, got {export!r:.80} ({error}); '
+                              'was the file changed?') from error
+    return Size(config.height, config.width)
 
 
 def require_interface(path: Path, found: tuple[Mapping[str, Sequence[int]], Sequence[str]],
@@ -88,7 +97,7 @@ def load_onnx(path: Path, device: str, threads: int) -> tuple[Backend, dict[str,
 
     backend = read_graph(path, threads)
     metadata = parse_header(path, backend.header)
-    require_interface(path, backend.interface, fixed_size(metadata), 'uint8')
+    require_interface(path, backend.interface, fixed_size(path, metadata), 'uint8')
     return backend, metadata
 
 
@@ -98,7 +107,7 @@ def load_openvino(path: Path, device: str, threads: int) -> tuple[Backend, dict[
 
     graph, header = read_graph(path)
     metadata = parse_header(path, header)
-    require_interface(path, interface(graph), fixed_size(metadata), 'u8')
+    require_interface(path, interface(graph), fixed_size(path, metadata), 'u8')
     return OpenvinoBackend(graph, threads), metadata
 
 
@@ -116,7 +125,7 @@ def load_tensorrt(path: Path, device: str, threads: int) -> tuple[Backend, dict[
 
     header, engine = read_engine(path)
     metadata = parse_header(path, header)
-    size = fixed_size(metadata)
+    size = fixed_size(path, metadata)
     if size is None:
         raise CheckpointError(f'{path}: expected an engine of one input size, got none in its header')
     return TensorrtBackend(path, engine, size), metadata

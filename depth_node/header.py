@@ -30,7 +30,7 @@ def parse_header(path: Path, text: str | None) -> dict[str, Any]:
         metadata = json.loads(text)
         if not isinstance(metadata, dict) or metadata['format'] != FORMAT or not isinstance(metadata['model'], dict):
             raise ValueError(f'a header of another format: {text[:80]}')
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: expected our header of format {FORMAT} in the file's metadata under '{KEY}', "
                               f'got {error}; is it a network of another program or version?') from error
     del metadata['format']

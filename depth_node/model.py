@@ -37,7 +37,8 @@ class ModelConfig:
     decoder: tuple[int, ...] = (160, 96, 64, 48)  # channels at 1/32, 1/16, 1/8, 1/4, for networks that ask
 
     def __post_init__(self) -> None:
-        if self.height % STRIDE or self.width % STRIDE or not 0 < self.height * self.width <= 2**24:
+        lengths = self.height, self.width
+        if min(lengths) < STRIDE or any(length % STRIDE for length in lengths) or math.prod(lengths) > 2**24:
             raise CheckpointError(f'expected an input of multiples of {STRIDE} px, got {self.width}x{self.height}')
         if not 0 < self.focal_px < math.inf:
             raise CheckpointError(f'expected a focal length > 0 px, got {self.focal_px}')
@@ -59,7 +60,7 @@ class ModelConfig:
                 focal_px=float(values['focal_px']),
                 decoder=tuple(int(channels) for channels in values['decoder']),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise CheckpointError(f'expected a model config, got {values!r} ({error})') from error
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from depth_node import backends
+from depth_node.backends.selection import working
 from depth_node.backends.sizes import KEPT, PerSize
 from depth_node.backends.torch_backend import TorchBackend
 from depth_node.model import ModelConfig, build_model
@@ -129,6 +130,37 @@ def test_cuda_is_for_torch_alone(model):
 def test_an_unknown_backend_is_refused(model):
     with pytest.raises(BackendError, match='expected a backend out of auto, torch'):
         backends.choose(model, SIZE, 'cpu', 'tensorrt')
+
+
+@pytest.mark.parametrize('backend', ['auto', 'torch', 'openvino'])
+def test_an_unknown_device_is_refused(model, backend):
+    """It ran on the CPU without a word."""
+    with pytest.raises(BackendError, match="expected a device out of auto, cpu, cuda, cuda:N, got 'gpu'"):
+        backends.choose(model, SIZE, 'gpu', backend)
+
+
+def test_a_cuda_device_with_a_number_is_one(model, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(BackendError, match='expected a CUDA device, got none'):
+        backends.choose(model, SIZE, 'cuda:1')
+    with pytest.raises(BackendError, match='expected backend torch for device cuda:1'):
+        backends.choose(model, SIZE, 'cuda:1', 'openvino')
+
+
+@pytest.mark.parametrize(('answer', 'said'), [
+    (lambda maps: (maps[0][1:], maps[1]), r'expected log_depth float32 \(32, 48\), got float32 \(31, 48\)'),
+    (lambda maps: (maps[0], maps[1].astype(np.float16)), r'expected log_scale float32 \(32, 48\), got float16'),
+    (lambda maps: (maps[0] * np.nan, maps[1]), 'expected finite log_depth, got NaN'),
+])
+def test_an_answer_that_is_none_is_refused(answer, said):
+    class Odd:
+        description = 'odd'
+
+        def __call__(self, rgb):
+            return answer([np.zeros((rgb.shape[0] // 2, rgb.shape[1] // 2), np.float32)] * 2)
+
+    with pytest.raises(BackendError, match=f'odd: {said}'):
+        working(Odd(), SIZE)
 
 
 def test_a_network_that_fails_says_so_as_a_backend(model):

@@ -91,7 +91,8 @@ def test_config_survives_json():
 
 
 @pytest.mark.parametrize('change', [{'height': 100}, {'width': 0}, {'focal_px': 0.0}, {'focal_px': math.nan},
-                                    {'decoder': [1, 2]}, {'decoder': [1, 2, 3, 4, 10**6]}, {'height': 'x'}])
+                                    {'decoder': [1, 2]}, {'decoder': [1, 2, 3, 4, 10**6]}, {'height': 'x'},
+                                    {'height': -32, 'width': -64}, {'height': math.inf}])
 def test_impossible_config(change):
     with pytest.raises(CheckpointError, match='expected'):
         ModelConfig.from_dict({**SMALL.to_dict(), **change})

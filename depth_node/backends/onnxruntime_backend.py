@@ -39,6 +39,8 @@ class OnnxruntimeBackend:
         options.intra_op_num_threads = threads
         try:
             self.session = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+            self.header: str | None = self.session.get_modelmeta().custom_metadata_map.get(KEY)  # None: it has none
+            self.interface = interface(self.session)
         except Exception as error:  # its classes share no base but Exception
             raise BackendError(f'ONNX Runtime cannot run this network: {error}') from error
         self.description = (f'ONNX Runtime {onnxruntime.__version__} on CPU'
@@ -51,18 +53,13 @@ class OnnxruntimeBackend:
             raise BackendError(f'ONNX Runtime failed: {error}') from error
         return log_depth[0, 0], log_scale[0, 0]
 
-    @property
-    def header(self) -> str | None:
-        """Return our header in the graph's metadata; None: it has none."""
-        return self.session.get_modelmeta().custom_metadata_map.get(KEY)  # type: ignore[no-any-return]
 
-    @property
-    def interface(self) -> tuple[dict[str, list[int]], list[str]]:
-        """Return the graph's inputs, by name 'rgb uint8' and shape (-1: any), and the names of its outputs."""
-        inputs = {f'{port.name} {port.type.removeprefix("tensor(").removesuffix(")")}':
-                  [length if isinstance(length, int) else -1 for length in port.shape]
-                  for port in self.session.get_inputs()}
-        return inputs, [port.name for port in self.session.get_outputs()]
+def interface(session: onnxruntime.InferenceSession) -> tuple[dict[str, list[int]], list[str]]:
+    """Return a graph's inputs, by name 'rgb uint8' and shape (-1: any), and the names of its outputs."""
+    inputs = {f'{port.name} {port.type.removeprefix("tensor(").removesuffix(")")}':
+              [length if isinstance(length, int) else -1 for length in port.shape]
+              for port in session.get_inputs()}
+    return inputs, [port.name for port in session.get_outputs()]
 
 
 def read_graph(path: Path, threads: int) -> OnnxruntimeBackend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
-from .protocol import Backend
+from .protocol import OUTPUTS, Backend
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,9 +28,10 @@ class Choice:
 def choose(model: nn.Module, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0) -> Choice:
     """Make a backend for the model and run it once at this input size.
 
-    device is auto, cpu or cuda; backend is auto, torch, openvino or onnxruntime. Raises BackendError where the one
-    that was named is not installed or does not run; auto then takes the next.
+    device is auto, cpu, cuda or cuda:N; backend is auto, torch, openvino or onnxruntime. Raises BackendError where the
+    one that was named is not installed or does not run; auto then takes the next.
     """
+    require_device(device)
     refused: list[str] = []
     for place, library in candidates(device) if backend == 'auto' else [(device, backend)]:
         try:
@@ -45,16 +47,20 @@ def candidates(device: str) -> list[tuple[str, str]]:
     """Return the device and library of the backends that auto may take, the fastest first."""
     import torch
 
-    cuda = [('cuda', 'torch')] if device == 'cuda' or (device == 'auto' and torch.cuda.is_available()) else []
-    return cuda if device == 'cuda' else [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
+    if device.startswith('cuda'):
+        return [(device, 'torch')]
+    cuda = [('cuda', 'torch')] if device == 'auto' and torch.cuda.is_available() else []
+    return [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
 
 
 def working(made: Backend, size: Size) -> Backend:
     """Run a backend once at an input size and return it; raises BackendError where its answer is not one."""
-    log_depth, _ = made(np.zeros((*size.shape, 3), np.uint8))
-    if log_depth.shape != (size.height // 2, size.width // 2):
-        raise BackendError(f'{made.description}: expected log depth of {size.height // 2} x {size.width // 2}, '
-                           f'got shape {log_depth.shape}')
+    half = size.height // 2, size.width // 2
+    for name, item in zip(OUTPUTS, made(np.zeros((*size.shape, 3), np.uint8)), strict=True):
+        if item.shape != half or item.dtype != np.float32:
+            raise BackendError(f'{made.description}: expected {name} float32 {half}, got {item.dtype} {item.shape}')
+        if not np.isfinite(item).all():
+            raise BackendError(f'{made.description}: expected finite {name}, got NaN or Inf; are the weights damaged?')
     return made
 
 
@@ -64,8 +70,8 @@ def _make(model: nn.Module, device: str, backend: str, threads: int) -> Backend:
         from .torch_backend import TorchBackend
 
         return TorchBackend(model, torch_device(device), threads)
-    if device == 'cuda':
-        raise BackendError(f'expected backend torch for device cuda, got {backend}; use device cpu or auto')
+    if device.startswith('cuda'):
+        raise BackendError(f'expected backend torch for device {device}, got {backend}; use device cpu or auto')
     if backend == 'openvino':
         from .openvino_backend import OpenvinoBackend, converted
 
@@ -75,6 +81,12 @@ def _make(model: nn.Module, device: str, backend: str, threads: int) -> Backend:
 
         return OnnxruntimeBackend(onnx_bytes(model), threads)
     raise BackendError(f'expected a backend out of auto, torch, openvino, onnxruntime, got {backend!r}')
+
+
+def require_device(device: str) -> None:
+    """Raise BackendError where a device is none that we know; it would run on the CPU without a word."""
+    if not re.fullmatch(r'auto|cpu|cuda(:\d+)?', device):
+        raise BackendError(f'expected a device out of auto, cpu, cuda, cuda:N, got {device!r}')
 
 
 def torch_device(device: str) -> str:

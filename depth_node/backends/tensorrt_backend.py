@@ -34,6 +34,7 @@ class TensorrtBackend:
         if self.engine is None:
             raise BackendError(f'{path}: expected an engine for this GPU and TensorRT {tensorrt.__version__}, got one '
                                'that it refuses; export it again on this machine')
+        require_interface(path, self.engine, size)
         self.context = self.engine.create_execution_context()
         self.stream = torch.cuda.Stream()
         self.rgb = torch.empty((1, *size.shape, 3), dtype=torch.uint8, device='cuda')
@@ -52,6 +53,17 @@ class TensorrtBackend:
                 raise BackendError('TensorRT failed; its message is on stderr')
             log_depth, log_scale = torch.cat(self.maps, 1)[0].cpu().numpy()
         return log_depth, log_scale
+
+
+def require_interface(path: Path, engine: Any, size: Size) -> None:
+    """Raise CheckpointError where an engine would read or write other memory than what is made for this input size."""
+    half = [1, 1, size.height // 2, size.width // 2]
+    wanted = {INPUT: f'UINT8 {[1, *size.shape, 3]}', **dict.fromkeys(OUTPUTS, f'FLOAT {half}')}
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+    found = {name: f'{engine.get_tensor_dtype(name).name} {list(engine.get_tensor_shape(name))}' for name in names}
+    if found != wanted:
+        raise CheckpointError(f'{path}: expected an engine with {wanted}, got one with {found}; '
+                              'was it changed after depth_export?')
 
 
 def logger() -> Any:
