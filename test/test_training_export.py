@@ -4,8 +4,9 @@ import json
 import shutil
 import sys
 import zipfile
+from contextlib import nullcontext
 from importlib import import_module
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -174,11 +175,32 @@ def test_a_file_that_differs_from_torch_is_not_written_over_a_good_one(checkpoin
     monkeypatch.setattr(export, 'compare', lambda backend, model, *rest: compare(backend, fresh(checkpoint), *rest))
     assert export.main([str(checkpoint), str(target), '--images', str(picture)]) == 1
     error = capsys.readouterr().err
-    assert 'expected depth within 0.001 of what torch says, got a difference of 0.01' in error
+    assert 'expected depth and confidence within 0.001 of what torch says, got differences of 0.01' in error
     assert [path.name for path in tmp_path.iterdir()] == ['net.torchscript.pt']
     assert target.read_text() == 'the old file'
     assert export.main([str(checkpoint), str(target), '--images', str(picture), '--tolerance', '0.02']) == 0
     assert target.read_bytes()[:2] == b'PK'
+
+
+def test_a_file_of_another_confidence_is_not_written(checkpoint, picture, tmp_path, monkeypatch, capsys):
+    def other_scale(model, path, header, form):
+        with torch.no_grad():
+            model.head.bias[1] += 0.1
+        export_formats.write_torchscript(model, path, header, form)
+        with torch.no_grad():
+            model.head.bias[1] -= 0.1
+
+    bad = export_formats.Format('.torchscript.pt', other_scale, 1e-3)
+    monkeypatch.setitem(export_formats.FORMATS, 'torchscript', bad)
+    assert export.main([str(checkpoint), str(tmp_path / 'x.torchscript.pt'), '--images', str(picture)]) == 1
+    assert 'not written' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_torchscript_is_checked_on_the_cpu_beside_a_gpu(checkpoint, picture, tmp_path, monkeypatch):
+    """CUDA's convolutions have products of 10 bits by default, which is more than the tolerance."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert export.main([str(checkpoint), str(tmp_path / 'x.torchscript.pt'), '--images', str(picture)]) == 0
 
 
 def fresh(path):
@@ -242,6 +264,7 @@ def test_a_file_name_that_fits_no_format_is_refused(tmp_path, out, formats):
     (['--size', '100x640'], "multiples of 32 px, got '100x640'"),
     (['--size', 'big'], 'expected a size as HxW'),
     (['--half'], 'expected --half with format openvino'),
+    (['--tolerance', 'nan'], 'expected --tolerance of 0 or more'),
     (['--images', 'nothing.png'], 'nothing.png: expected an image'),
 ])
 def test_wrong_options_are_one_line(checkpoint, tmp_path, capsys, options, said):
@@ -295,6 +318,34 @@ def test_an_engine_is_refused_where_there_is_no_gpu_or_no_header(tensorrt_backen
     path.write_bytes(b'an engine of another program')
     with pytest.raises(CheckpointError, match='expected our header'):
         DepthEstimator.from_checkpoint(path)
+
+
+class FakeEngine:
+    """An engine's inputs and outputs, as TensorRT 10 tells them."""
+
+    def __init__(self, **tensors):
+        self.tensors = tensors
+        self.num_io_tensors = len(tensors)
+
+    def get_tensor_name(self, i):
+        return list(self.tensors)[i]
+
+    def get_tensor_dtype(self, name):
+        return SimpleNamespace(name=self.tensors[name][0])
+
+    def get_tensor_shape(self, name):
+        return self.tensors[name][1]
+
+
+@pytest.mark.parametrize('change', [
+    {}, {'rgb': ('UINT8', (1, 640, 960, 3))}, {'rgb': ('FLOAT', (1, 64, 96, 3))},
+    {'log_depth': ('HALF', (1, 1, 32, 48))}, {'another': ('FLOAT', (1,))},
+])
+def test_an_engine_that_would_read_other_memory_than_its_header_says_is_refused(tensorrt_backend, tmp_path, change):
+    right = {'rgb': ('UINT8', (1, 64, 96, 3)), **dict.fromkeys(('log_depth', 'log_scale'), ('FLOAT', (1, 1, 32, 48)))}
+    engine = FakeEngine(**{**right, **change})
+    with pytest.raises(CheckpointError, match='changed after depth_export') if change else nullcontext():
+        tensorrt_backend.require_interface(tmp_path / 'x.engine', engine, Size(64, 96))
 
 
 @pytest.mark.gpu
@@ -391,6 +442,29 @@ def test_a_header_of_another_version(tmp_path, name):
         load_exported(foreign(name, tmp_path, header), 'cpu')
 
 
+@pytest.mark.parametrize('about', [None, [], 'x', {'fixed': True}, {'fixed': True, 'height': -64, 'width': -96},
+                                   {'fixed': True, 'height': 64, 'width': 2**40}, {'fixed': True, 'height': 60,
+                                                                                   'width': 96}])
+def test_a_header_whose_one_size_is_none(tmp_path, about):
+    header = json.dumps({'format': 1, 'model': CONFIG.to_dict(), 'export': about})
+    with pytest.raises(CheckpointError, match=r'x\.torchscript\.pt: expected the one input size in its header'):
+        load_exported(foreign('torchscript', tmp_path, header), 'cpu')
+
+
+def test_a_header_of_an_impossible_network_names_the_file(tmp_path):
+    header = json.dumps({'format': 1, 'model': {**CONFIG.to_dict(), 'focal_px': -1}})
+    with pytest.raises(CheckpointError, match=r'x\.torchscript\.pt: expected a focal length > 0 px'):
+        load_exported(foreign('torchscript', tmp_path, header), 'cpu')
+
+
+def test_names_in_a_graph_that_are_no_text(exported, tmp_path):
+    data = exported('onnx').read_bytes()
+    assert data.count(KEY.encode()) == 1
+    (tmp_path / 'x.onnx').write_bytes(data.replace(KEY.encode(), b'depth_n\xc9de'))
+    with pytest.raises(CheckpointError, match=r'x\.onnx: expected a whole ONNX file'):
+        load_exported(tmp_path / 'x.onnx')
+
+
 @pytest.mark.parametrize(('name', 'byte'), [('onnx', 'uint8'), ('openvino', 'u8')])
 def test_a_graph_of_one_size_whose_header_says_any(tmp_path, name, byte):
     pytest.importorskip(NEEDS[name])
@@ -420,7 +494,7 @@ def test_a_graph_whose_answer_is_of_another_size(tmp_path):
             return rgb[:, :1], rgb[:, 1:2]
 
     header = json.dumps({'format': 1, 'model': CONFIG.to_dict()})
-    with pytest.raises(BackendError, match=r'x\.torchscript\.pt: .*expected log depth of 32 x 48'):
+    with pytest.raises(BackendError, match=r'x\.torchscript\.pt: .*expected log_depth float32 \(32, 48\)'):
         load_exported(foreign('torchscript', tmp_path, header, WholeSize().eval()), 'cpu')
 
 

@@ -2,7 +2,7 @@
 
 The files bring all that the estimator needs: depth_node, depth_predict and depth_eval take them for a checkpoint. They
 take images of any size (multiples of 32 px; --fixed: of one), which costs no time. A file that differs from torch by
-more than the tolerance is not written.
+more than the tolerance, in depth or confidence, is not written.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument('--half', action='store_true', help='OpenVINO: weights in half precision, half the size')
     parser.add_argument('--images', nargs='+', type=Path, default=[], metavar='PATH',
                         help='images and folders to check with; default: a street that is drawn for it')
-    parser.add_argument('--tolerance', type=float, metavar='REL', help='largest difference of depth that passes')
+    parser.add_argument('--tolerance', type=float, metavar='REL',
+                        help='largest difference that passes: of depth, relative to it, and of confidence (0..1)')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     return parser
 
@@ -65,6 +66,8 @@ def export(args: argparse.Namespace) -> None:
     files = targets(args.out, args.checkpoint, args.format)
     if args.half and not any(FORMATS[name].can_be_half for name in files):
         raise ConfigError(f'expected --half with format openvino, got {" ".join(files)}; leave it out')
+    if args.tolerance is not None and not args.tolerance >= 0:  # NaN, too: nothing is greater
+        raise ConfigError(f'expected --tolerance of 0 or more, got {args.tolerance}')
     path = default_checkpoint() if args.checkpoint == 'default' else Path(args.checkpoint)
     checkpoint = load_checkpoint(path)
     config = checkpoint.model_config
@@ -109,7 +112,7 @@ def row(name: str, file: Path, checkpoint: Checkpoint, size: Size, form: Form, i
 
 def write_checked(name: str, file: Path, checkpoint: Checkpoint, size: Size, form: Form, images: list[Array],
                   tolerance: float) -> tuple[Difference, int]:
-    """Write a file, compare it as the node runs it with torch, and put it in its place; return its bytes, too.
+    """Write a file, compare it as the estimator runs it with torch, and put it in its place; return its bytes, too.
 
     Raises ExportError where they differ by more than the tolerance or the disk is full, and what the formats raise;
     an older file then stays as it was.
@@ -123,12 +126,13 @@ def write_checked(name: str, file: Path, checkpoint: Checkpoint, size: Size, for
         with tempfile.TemporaryDirectory(prefix='.export', dir=file.parent) as folder:
             written = Path(folder) / file.name
             FORMATS[name].write(model, written, header, form)
-            backend = load_exported(written).backend
+            backend = load_exported(written, 'cpu').backend  # where products have all their bits; engines know no CPU
             difference = compare(backend, model, images, sizes_to_check(size, fixed=form.size is not None))
             del backend
-            if difference.depth_max > tolerance:
-                raise ExportError(f'{file}: expected depth within {tolerance:g} of what torch says, got a difference '
-                                  f'of {difference.depth_max:.3g} (median {difference.depth_median:.3g}); not written')
+            if max(difference.depth_max, difference.confidence_max) > tolerance:
+                raise ExportError(f'{file}: expected depth and confidence within {tolerance:g} of what torch says, got '
+                                  f'differences of {difference.depth_max:.3g} (median {difference.depth_median:.3g}) '
+                                  f'and {difference.confidence_max:.3g}; not written')
             return difference, moved(Path(folder), file.parent)
     except OSError as error:
         raise ExportError(f'{file}: expected to write it, got: {error}; is the disk full?') from error

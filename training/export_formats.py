@@ -28,7 +28,7 @@ class Format:
 
     suffix: str
     write: Callable[[nn.Module, Path, str, Form], None]
-    tolerance: float  # of depth, relative: what its arithmetic may differ from torch's
+    tolerance: float  # of depth, relative, and of confidence: what its arithmetic may differ from torch's
     only_fixed: bool = False
     can_be_half: bool = False
 
