@@ -63,7 +63,7 @@ def test_backends_take_turns_on_the_same_image():
         return run
 
     size = Size(32, 64)
-    rows = time_in_turns({('net', 'a', size): fake('a'), ('net', 'b', size): fake('b')}, repeat=2)
+    rows = time_in_turns([(('net', 'a', size), fake('a')), (('net', 'b', size), fake('b'))], repeat=2)
     assert [name for name, *_ in calls] == ['a', 'b'] * (2 + WARM_UP)
     assert len({call[1:] for call in calls}) == 1
     assert [(row['backend'], row['size']) for row in rows] == [('a', '32x64'), ('b', '32x64')]
@@ -77,15 +77,31 @@ def rows_of(capsys, *arguments):
 
 def test_the_command_prints_a_row_for_each_backend_as_json(capsys, checkpoint):
     rows = rows_of(capsys, '--checkpoint', str(checkpoint), '--size', '32x64')
-    assert [(row['network'], row['backend'], row['size']) for row in rows] == [('a.safetensors', 'torch', '32x64')]
+    assert [(row['network'], row['backend'], row['size']) for row in rows] == [(str(checkpoint), 'torch', '32x64')]
     assert rows[0]['p10_ms'] <= rows[0]['median_ms'] <= rows[0]['p90_ms']
 
 
 def test_networks_are_timed_beside_a_checkpoint_each_at_every_size(capsys, checkpoint):
     rows = rows_of(capsys, '--checkpoint', str(checkpoint), '--network', 'small', '--size', '32x32', '64x32')
     assert [(row['network'], row['size']) for row in rows] == [
-        ('a.safetensors', '32x32'), ('small', '32x32'), ('a.safetensors', '64x32'), ('small', '64x32')
+        (str(checkpoint), '32x32'), ('small', '32x32'), (str(checkpoint), '64x32'), ('small', '64x32')
     ]
+
+
+def test_checkpoints_of_one_name_in_two_folders_are_two(capsys, checkpoint, tmp_path):
+    """depth_train calls all of them best.safetensors."""
+    (tmp_path / 'other').mkdir()
+    other = tmp_path / 'other' / checkpoint.name
+    other.write_bytes(checkpoint.read_bytes())
+    rows = rows_of(capsys, '--checkpoint', str(checkpoint), str(other))
+    assert [row['network'] for row in rows] == [str(checkpoint), str(other)]
+
+
+@pytest.mark.parametrize('option', [['--repeat', '0'], ['--threads', '-1']])
+def test_numbers_that_make_no_sense_are_usage_errors(option):
+    with pytest.raises(SystemExit) as end:
+        bench(['network', *option])
+    assert end.value.code == 2
 
 
 def test_a_checkpoint_is_timed_at_its_own_size_unless_told(capsys, checkpoint):
@@ -98,8 +114,19 @@ def test_an_exported_file_is_timed_in_its_library(capsys, checkpoint, tmp_path):
     write_torchscript(build_model(config), target, header_text(config.to_dict(), {}), Form())
     rows = rows_of(capsys, '--checkpoint', str(target), str(checkpoint))
     assert [(row['network'], row['backend']) for row in rows] == [
-        ('net.torchscript.pt', 'torch'), ('a.safetensors', 'torch')
+        (str(target), 'torch'), (str(checkpoint), 'torch')
     ]
+
+
+def test_an_exported_file_of_one_size_is_left_out_at_others(capsys, checkpoint, tmp_path):
+    target = tmp_path / 'net.torchscript.pt'
+    config = load_checkpoint(checkpoint).model_config
+    about = {'export': {'fixed': True, 'height': 32, 'width': 64}}
+    write_torchscript(build_model(config), target, header_text(config.to_dict(), about), Form(Size(32, 64)))
+    assert bench(['network', '--checkpoint', str(target), '--repeat', '1', '--size', '64x64', '32x64', '--json']) == 0
+    printed = capsys.readouterr()
+    assert [row['size'] for row in json.loads(printed.out)['rows']] == ['32x64']
+    assert 'left out at 64x64: it takes 32x64 alone' in printed.err
 
 
 def test_an_unknown_network_is_one_line(capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
                         help=f'networks with weights at random: {", ".join(NETWORKS)}')
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args(argv)
+    if args.repeat < 1 or args.threads < 0:
+        parser.error('--repeat must be greater than 0, --threads not less')
     return cli.run(NAME, lambda: report(args))
 
 
@@ -50,7 +52,7 @@ def report(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     sizes: list[Size | None] = [parse_size(text) for text in args.size or []]
     for size in sizes or [None]:
-        rows += time_in_turns(dict(backends(args, size)), args.repeat)
+        rows += time_in_turns(list(backends(args, size)), args.repeat)
     if args.json:
         cli.print_json({'machine': platform.processor() or platform.machine(), 'threads': args.threads, 'rows': rows})
     else:
@@ -65,13 +67,16 @@ def backends(args: argparse.Namespace, size: Size | None) -> Iterator[tuple[Case
     """Yield every network in every backend at a size (None: its own); warn of what does not run."""
     for name in args.checkpoint or ([] if args.network else ['default']):
         path = default_checkpoint() if name == 'default' else Path(name)
-        if library_of(path):
+        if library := library_of(path):
             found = load_exported(path, args.device, threads=args.threads)
             own = found.fixed_size or Size(found.model_config.height, found.model_config.width)
-            yield (path.name, library_of(path) or '', size or own), found.backend
+            if size and found.fixed_size not in (None, size):
+                cli.warn(NAME, f'{name} left out at {size_text(size)}: it takes {size_text(own)} alone')
+                continue
+            yield (name, library, size or own), found.backend
         else:
             checkpoint = load_checkpoint(path)
-            yield from in_backends(path.name, checkpoint.model(), checkpoint.model_config, args, size)
+            yield from in_backends(name, checkpoint.model(), checkpoint.model_config, args, size)
     for name in args.network:
         if name not in NETWORKS:
             raise ConfigError(f'expected --network out of {", ".join(NETWORKS)}, got {name!r}')
@@ -90,23 +95,22 @@ def in_backends(name: str, model: Any, config: ModelConfig, args: argparse.Names
             cli.warn(NAME, f'{name} in {backend} left out: {error}')
 
 
-def time_in_turns(cases: dict[Case, Backend], repeat: int) -> list[dict[str, Any]]:
-    """Run backends alternately, on the same image where they have the same size.
+def time_in_turns(cases: Sequence[tuple[Case, Backend]], repeat: int) -> list[dict[str, Any]]:
+    """Run backends alternately, on the same image where they have the same size; return a row for each.
 
     The ratio is that of the medians to the first one's.
     """
-    images: dict[Size, Array] = {size: noise(size) for _, _, size in cases}
-    seconds: dict[Case, list[float]] = {case: [] for case in cases}
+    images: dict[Size, Array] = {size: noise(size) for (_, _, size), _ in cases}
+    seconds: list[list[float]] = [[] for _ in cases]
     for _ in range(repeat + WARM_UP):
-        for case, backend in cases.items():
+        for ((_, _, size), backend), taken in zip(cases, seconds, strict=True):
             start = time.perf_counter()
-            backend(images[case[2]])
-            seconds[case].append(time.perf_counter() - start)
-    spreads = {case: np.percentile(taken[WARM_UP:], (50, 10, 90)) * 1e3 for case, taken in seconds.items()}
-    first = next(iter(spreads.values()))[0] if spreads else 1.0
-    return [dict(zip(HEADER, (name, backend, size_text(size), *np.round(spread, 2).tolist(),
-                              round(float(spread[0] / first), 3)), strict=True))
-            for (name, backend, size), spread in spreads.items()]
+            backend(images[size])
+            taken.append(time.perf_counter() - start)
+    spreads = [np.percentile(taken[WARM_UP:], (50, 10, 90)) * 1e3 for taken in seconds]
+    return [dict(zip(HEADER, (name, library, size_text(size), *np.round(spread, 2).tolist(),
+                              round(float(spread[0] / spreads[0][0]), 3)), strict=True))
+            for ((name, library, size), _), spread in zip(cases, spreads, strict=True)]
 
 
 def noise(size: Size) -> Array:

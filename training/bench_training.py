@@ -87,7 +87,7 @@ def measure(config: TrainConfig, frames: Frames, fabric: Fabric, workers: int, s
         lines = [json.loads(line) for line in (Path(folder) / 'log.jsonl').read_text().splitlines()]
     if len(lines) < 2:
         raise ConfigError(f'expected two lines in the log of {2 * steps} steps, got {len(lines)}')
-    loader = loader_speed(replace(settings, steps=2 * steps), frames)
+    loader = loader_speed(settings, frames)
     return Speed(workers, loader, lines[-1]['images_per_s'], 1.0 - lines[-1]['waited'])
 
 
