@@ -134,11 +134,7 @@ def empty_model(path: Path, config: ModelConfig) -> nn.Module:
         raise CheckpointError(f'{path}: expected a network out of {", ".join(NETWORKS)}, got {config.name!r}; the '
                               'networks of other papers run in depth_train, depth_eval and depth_export, and '
                               'everywhere as a file that depth_export made')
-    try:
-        return build_model(config)
-    except (ValueError, IndexError) as error:
-        raise CheckpointError(f'{path}: expected decoder widths that fit {config.name!r}, got {config.decoder} '
-                              f'({error}); was the file made by another version?') from error
+    return build_model(config)
 
 
 def require_finite(path: Path, state: Mapping[str, Tensor]) -> None:

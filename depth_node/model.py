@@ -42,8 +42,8 @@ class ModelConfig:
             raise CheckpointError(f'expected an input of multiples of {STRIDE} px, got {self.width}x{self.height}')
         if not 0 < self.focal_px < math.inf:
             raise CheckpointError(f'expected a focal length > 0 px, got {self.focal_px}')
-        if len(self.decoder) not in (4, 5) or not all(0 < channels <= 1024 for channels in self.decoder):
-            raise CheckpointError(f'expected 4 or 5 decoder widths from 1 to 1024, got {self.decoder}')
+        if len(self.decoder) != 4 or not all(0 < channels <= 1024 for channels in self.decoder):
+            raise CheckpointError(f'expected 4 decoder widths from 1 to 1024, got {self.decoder}')
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
@@ -132,26 +132,6 @@ class Separable(nn.Sequential):
 
 
 class Decoder(nn.Module):
-    """Bring features from 1/32 to 1/2 of the input: upsample, add the encoder's features, filter."""
-
-    def __init__(self, encoder: tuple[int, ...], widths: tuple[int, ...]) -> None:
-        super().__init__()
-        self.top = nn.Sequential(nn.Conv2d(encoder[-1], widths[0], 1), Separable(widths[0], widths[0]))
-        self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
-        self.skips = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(encoder[-2::-1], widths[1:], strict=True))
-        self.filters = nn.ModuleList(Separable(width, width) for width in widths[1:])
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        x = self.top(features[-1])
-        for reduce, skip, layers, feature in zip(
-            self.reduce, self.skips, self.filters, features[-2::-1], strict=True
-        ):
-            x = F.interpolate(reduce(x), scale_factor=2.0, mode='nearest')  # 1x1 first: a quarter of the pixels
-            x = layers(F.relu(x + skip(feature)))
-        return x
-
-
-class LightDecoder(nn.Module):
     """Bring features from 1/32 to 1/4 of the input, and from there say four half-resolution pixels at once.
 
     Filters at 1/2 cost most of a decoder's time, those at 1/32 and 1/16 nearly none: so there are two of each of these,
@@ -198,34 +178,12 @@ class DepthNet(nn.Module):
         self.register_buffer('mean', torch.full((1, 3, 1, 1), 128.0))
         self.register_buffer('std', torch.full((1, 3, 1, 1), 128.0))
         self.encoder = Encoder(whole=False)
-        self.decoder = LightDecoder(self.encoder.channels, config.decoder)
+        self.decoder = Decoder(self.encoder.channels, config.decoder)
         self.apply(keep_variance)
         start_heads(self.decoder.depth, self.decoder.scale)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         log_depth, log_scale = self.decoder(self.encoder((rgb - self.mean) / self.std))
-        return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
-
-
-class WholeDepthNet(nn.Module):
-    """The first version's network: the whole encoder, and a decoder that filters at 1/2 of the input too."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.register_buffer('mean', torch.full((1, 3, 1, 1), 128.0))
-        self.register_buffer('std', torch.full((1, 3, 1, 1), 128.0))
-        self.encoder = Encoder()
-        self.decoder = Decoder(self.encoder.channels, config.decoder)
-        self.head = nn.Conv2d(config.decoder[-1], 2, 3, padding=1)
-        self.apply(keep_variance)
-        start_head(self.head)
-
-    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.encoder((rgb - self.mean) / self.std)
-        log_depth, log_scale = self.head(self.decoder(features)).split(1, dim=1)
         return log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
 
 
@@ -251,7 +209,6 @@ def keep_variance(module: nn.Module) -> None:
 
 NETWORKS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     'mobilenet_v2_light': DepthNet,
-    'mobilenet_v2': WholeDepthNet,
 }
 
 

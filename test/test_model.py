@@ -100,7 +100,7 @@ def test_impossible_config(change):
 
 def test_config_without_a_field():
     with pytest.raises(CheckpointError, match='focal_px'):
-        ModelConfig.from_dict({'name': 'mobilenet_v2', 'height': 32, 'width': 32})
+        ModelConfig.from_dict({'name': 'mobilenet_v2_light', 'height': 32, 'width': 32})
 
 
 def test_unknown_network_is_named():

@@ -31,7 +31,7 @@ def peer(request) -> nn.Module:
 
 def test_importing_the_package_adds_the_peers_to_ours():
     assert set(PEERS) < set(NETWORKS)
-    assert {'mobilenet_v2', 'mobilenet_v2_light'} <= set(NETWORKS)
+    assert 'mobilenet_v2_light' in NETWORKS
 
 
 def test_two_maps_of_half_the_size_begin_as_a_street(peer):
