@@ -271,6 +271,19 @@ def test_tensorboard_gets_numbers_and_pictures(street_images, tmp_path):
     assert events.Tags()['images']
 
 
+def test_the_encoder_has_a_learning_rate_of_its_own(street_images, tmp_path):
+    """Adam's step does not depend on the gradient's size: weights move by their learning rates."""
+    config = tiny(street_images, tmp_path / 'run', steps=6, lr=1e-3, encoder_lr=0.05, weight_decay=0.0, ema=0.0)
+    torch.manual_seed(config.seed)
+    before = start_model(config).state_dict()
+    run(config, val=False)
+    after = load_checkpoint(tmp_path / 'run' / 'last.safetensors').state
+    moved = {part: torch.cat([(after[name] - before[name].half().float()).abs().flatten() for name in before
+                              if name.startswith(part) and name.endswith('.weight')]).mean().item()
+             for part in ('encoder.', 'decoder.')}
+    assert 0 < moved['encoder.'] < 0.25 * moved['decoder.']
+
+
 def test_frozen_blocks_keep_their_weights():
     model = start_model(TrainConfig(height=32, width=64, frozen_blocks=2))
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]

@@ -21,7 +21,7 @@ PRECISIONS = {'32': '32-true', 'bf16': 'bf16-mixed', '16': '16-mixed'}  # ours, 
 RANGES = {  # the least and the greatest value
     **dict.fromkeys(('batch', 'steps', 'log_every', 'save_every', 'eval_every'), (1, math.inf)),
     **dict.fromkeys(('frozen_blocks', 'crop_width', 'threads', 'workers', 'cache_gb', 'seed'), (0, math.inf)),
-    **dict.fromkeys(('jitter', 'lr', 'weight_decay', 'clip', 'min_zoom'), (0, math.inf)),
+    **dict.fromkeys(('jitter', 'lr', 'encoder_lr', 'weight_decay', 'clip', 'min_zoom'), (0, math.inf)),
     'max_tilt_deg': (0, 45), 'mix': (0, 1), 'warmup': (0, 0.99), 'ema': (0, 1),
 }
 # what may change while a run is cut off: where things lie (run_folder.py compares the frames), speed, what is reported
@@ -63,6 +63,7 @@ class TrainConfig:
     batch: int = 8  # images of a step, of all processes together
     steps: int = 3000
     lr: float = 6e-4
+    encoder_lr: float = 1.0  # of lr, for the encoder: less where its ImageNet weights know more than the images do
     weight_decay: float = 1e-2
     warmup: float = 0.1  # part of the steps in which the learning rate rises
     clip: float = 1.0

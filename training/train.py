@@ -45,10 +45,12 @@ def train(config: TrainConfig, frames: Frames, val: Sequence[ValFrame], fabric: 
     torch.manual_seed(config.seed)
     model = start_model(config)
     average = fabric.to_device(copy.deepcopy(model).requires_grad_(False))
-    optimizer = torch.optim.AdamW(trained(model), lr=config.lr, weight_decay=config.weight_decay)
+    groups = trained(model, config)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, config.steps, pct_start=rising(config),
-                                                   cycle_momentum=False, div_factor=10, final_div_factor=100)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [group['lr'] for group in groups], config.steps,
+                                                   pct_start=rising(config), cycle_momentum=False, div_factor=10,
+                                                   final_div_factor=100)
     parts = {'model': model, 'average': average, 'optimizer': optimizer, 'schedule': schedule,
              **({'precision': fabric.strategy.precision} if config.precision == '16' else {})}  # its loss is scaled
     start, best = run.load(parts) if resume else run.begin()
@@ -144,9 +146,12 @@ def freeze(model: nn.Module, blocks: int) -> None:
             raise ConfigError(f'frozen_blocks: expected blocks that the network has, got {blocks} ({error})') from error
 
 
-def trained(model: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters that are trained."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+def trained(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Return the parameters that are trained, those of the encoder with a learning rate of their own."""
+    weights = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    groups = [{'params': [weight for name, weight in weights if name.startswith('encoder.') == inside], 'lr': lr}
+              for inside, lr in ((False, config.lr), (True, config.lr * config.encoder_lr))]
+    return [group for group in groups if group['params']]
 
 
 def rising(config: TrainConfig) -> float:
