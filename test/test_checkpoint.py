@@ -115,7 +115,7 @@ def test_weights_of_another_architecture(tmp_path):
 def test_weights_of_another_width(model, tmp_path):
     wider = replace(CONFIG, decoder=(8, 8, 8, 33))
     save_checkpoint(tmp_path / 'odd.safetensors', model, wider, {})
-    with pytest.raises(CheckpointError, match=r'expected \(33.*got \(8'):
+    with pytest.raises(CheckpointError, match=r'33.*got \(.*8'):
         load_checkpoint(tmp_path / 'odd.safetensors')
 
 

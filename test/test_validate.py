@@ -9,7 +9,7 @@ from torch import nn
 
 from depth_node.model import ModelConfig
 from depth_node_training.confidence import kept_abs_rel
-from depth_node_training.datasets.frame import Frame, Item, Points, map_points
+from depth_node_training.datasets.frame import DatasetError, Frame, Item, Points, map_points
 from depth_node_training.validate import load_val, validate
 from msg_tools.camera import Intrinsics, Size
 
@@ -94,4 +94,6 @@ def test_kept_by_hand():
 def test_points_outside_the_image_are_no_truth():
     frame = Frame('a', 'a/0', np.zeros((*SIZE.shape, 3), np.uint8), CAMERA,
                   (Points('lidar', np.array([[500.0, 3.0]], np.float32), np.array([9.0], np.float32)),))
-    assert load_val([Item('tiny', 'a', 'a/0', lambda: frame)]) == []
+    item = Item('tiny', 'a', 'a/0', lambda: frame)
+    with pytest.raises(DatasetError, match='expected images with measured depth .* got 1 without, such as tiny/a/0'):
+        load_val([item])
