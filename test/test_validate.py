@@ -95,5 +95,5 @@ def test_points_outside_the_image_are_no_truth():
     frame = Frame('a', 'a/0', np.zeros((*SIZE.shape, 3), np.uint8), CAMERA,
                   (Points('lidar', np.array([[500.0, 3.0]], np.float32), np.array([9.0], np.float32)),))
     item = Item('tiny', 'a', 'a/0', lambda: frame)
-    with pytest.raises(DatasetError, match='expected images with measured depth .* got 1 without, such as tiny/a/0'):
+    with pytest.raises(DatasetError, match=r'expected images with measured depth .* got 1 without, such as tiny/a/0'):
         load_val([item])
