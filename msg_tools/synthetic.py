@@ -30,14 +30,14 @@ STREET_VERSION = 1  # raise it when the same settings draw another street
 
 
 def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float = 1.0, azimuths: int = 2084,
-                supersample: float = 1.25, npy: bool = False, jobs: int = 1) -> Path:
+                supersample: float = 1.25, npy: bool = False, jobs: int = 1, speed_mps: float = 8.0) -> Path:
     """Write a synthetic drive below a folder and return the drive's own: path/2011_09_26/2011_09_26_drive_9000_sync.
 
     The drive's number is 9000 and the seed. Beside KITTI's folders it has depth_exact/image_02/FRAME.png (and .npy,
     float32 [m], +Inf for the sky). The same settings give the same files. Raises KittiError for settings that make no
     drive, OSError where it cannot write.
     """
-    settings = DriveSettings(frames, seed, scale, azimuths, supersample, npy)
+    settings = DriveSettings(frames, seed, scale, azimuths, supersample, npy, speed_mps)
     drive = drive_folder(path, seed)
     for _ in write_frames(drive, settings, jobs):
         pass
@@ -54,7 +54,7 @@ def write_frames(drive: Path, settings: DriveSettings, jobs: int = 1) -> Iterato
     drive.mkdir(parents=True, exist_ok=True)
     (drive / MARK).unlink(missing_ok=True)
     write_calibration(drive.parent, settings.scale)
-    write_oxts(drive / 'oxts', settings.frames)
+    write_oxts(drive / 'oxts', settings.frames, settings.speed_mps)
     for folder in ('image_02', 'image_03', 'velodyne_points', 'oxts'):
         write_stamps(drive / folder / 'timestamps.txt', settings.frames)
         (drive / folder / 'data').mkdir(exist_ok=True)
@@ -107,8 +107,9 @@ def main(argv: list[str] | None = None) -> int:
                         f'{NAME} /tmp/street --frames 20')
     parser.add_argument('out', type=Path, metavar='OUT', help=f'folder for {DATE}/{DATE}_drive_9000_sync')
     defaults = DriveSettings()
-    text = 'how many, at 10 Hz and 8 m/s (default %(default)s)'
-    parser.add_argument('--frames', type=int, default=defaults.frames, help=text)
+    parser.add_argument('--frames', type=int, default=defaults.frames, help='how many, at 10 Hz (default %(default)s)')
+    parser.add_argument('--speed', type=float, default=defaults.speed_mps, metavar='M_S', help='of the car (default '
+                        '%(default)g); to train on, 80: a frame every 8 m shows more of a street than one every 0.8 m')
     parser.add_argument('--seed', type=int, default=defaults.seed, help='another number, another street')
     parser.add_argument('--scale', type=float, default=defaults.scale, help='size of the images, 1 is 1242x375')
     parser.add_argument('--npy', action='store_true', help='write the exact depth as float32 NumPy files, too')
@@ -119,7 +120,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _write(arguments: object) -> int:
     options = vars(arguments)
-    settings = DriveSettings(options['frames'], options['seed'], options['scale'], npy=options['npy'])
+    settings = DriveSettings(options['frames'], options['seed'], options['scale'], npy=options['npy'],
+                             speed_mps=options['speed'])
     drive = drive_folder(options['out'], options['seed'])
     try:
         for _ in cli.progress(write_frames(drive, settings, options['jobs']), total=settings.frames):

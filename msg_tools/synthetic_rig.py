@@ -98,25 +98,24 @@ def words(values: object) -> str:
     return ' '.join(f'{value:.12e}' for value in np.ravel(np.asarray(values, float)))
 
 
-def position(time_s: float) -> tuple[float, float, float]:
+def position(time_s: float, speed_mps: float = SPEED_MPS) -> tuple[float, float, float]:
     """Return where the IMU is [m] on the street and its heading [rad]: along the lane, swaying a little."""
-    x = SPEED_MPS * time_s
+    x = speed_mps * time_s
     return x, LANE_Y_M + 0.15 * float(np.sin(x / 6.5)), float(np.arctan(0.15 / 6.5 * np.cos(x / 6.5)))
 
 
-def T_world_imu(frame: int) -> Array:
+def T_world_imu(frame: int, speed_mps: float = SPEED_MPS) -> Array:
     """Return the (4, 4) pose of the IMU at a frame: world x along the street, y left, z up from the road."""
-    x, y, yaw = position(frame * PERIOD_NS * 1e-9)
+    x, y, yaw = position(frame * PERIOD_NS * 1e-9, speed_mps)
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = rotation(0, 0, np.rad2deg(yaw)), (x, y, IMU_HEIGHT_M)
     return T
 
 
-def oxts_record(frame: int) -> OxtsRecord:
+def oxts_record(frame: int, speed_mps: float = SPEED_MPS) -> OxtsRecord:
     """Return the OXTS record at a frame: street x is east, y north."""
     time_s, step = frame * PERIOD_NS * 1e-9, 1e-3
-    x, y, yaw = position(time_s)
-    later, earlier = position(time_s + step), position(time_s - step)
+    earlier, (x, y, yaw), later = (position(time_s + shift, speed_mps) for shift in (-step, 0.0, step))
     speed_x, speed_y, turn = ((a - b) / (2 * step) for a, b in zip(later, earlier, strict=True))
     speed = float(np.hypot(speed_x, speed_y))
     lat, lon = unproject_mercator(x, y)
@@ -135,12 +134,12 @@ def unproject_mercator(east_m: float, north_m: float) -> tuple[float, float]:
     return float(2 * np.rad2deg(np.arctan(np.exp(stretched))) - 90), float(lon)
 
 
-def write_oxts(folder: Path, frames: int) -> None:
+def write_oxts(folder: Path, frames: int, speed_mps: float = SPEED_MPS) -> None:
     """Write the OXTS records of a drive into its folder `oxts`."""
     (folder / 'data').mkdir(parents=True, exist_ok=True)
     (folder / 'dataformat.txt').write_text(DATAFORMAT)
     for frame in range(frames):
-        numbers = asdict(oxts_record(frame)).values()
+        numbers = asdict(oxts_record(frame, speed_mps)).values()
         (folder / 'data' / f'{frame:010d}.txt').write_text(' '.join(f'{number:.16g}' for number in numbers) + '\n')
 
 

@@ -38,10 +38,13 @@ class DriveSettings:
     azimuths: int = 2084
     supersample: float = 1.25
     npy: bool = False
+    speed_mps: float = SPEED_MPS
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or not 0.05 <= self.scale <= 2 or self.azimuths < 8 or not 1 <= self.supersample <= 4:
-            raise KittiError(f'expected frames >= 1, scale 0.05 to 2, azimuths >= 8, supersample 1 to 4, got {self}')
+        if (self.frames < 1 or not 0.05 <= self.scale <= 2 or self.azimuths < 8 or not 1 <= self.supersample <= 4
+                or not 0 < self.speed_mps <= 1000):
+            raise KittiError('expected frames >= 1, scale 0.05 to 2, azimuths >= 8, supersample 1 to 4, speed > 0 to '
+                             f'1000 m/s, got {self}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Studio:
     @classmethod
     def of(cls, settings: DriveSettings, calibration: KittiCalibration) -> Studio:
         """Build and light the street of a drive."""
-        length_m = SPEED_MPS * settings.frames * PERIOD_NS * 1e-9
+        length_m = settings.speed_mps * settings.frames * PERIOD_NS * 1e-9
         scene = street(settings.seed, length_m)
         lights = Lights.of(scene, (-LIGHT_BEHIND_M, length_m + LIGHT_AHEAD_M), LIGHT_STEP_M / min(settings.scale, 1))
         return cls(settings, calibration, scene, lights)
@@ -77,7 +80,7 @@ class Studio:
 
     def T_world_velo(self, frame: int) -> Array:
         """Return the (4, 4) pose of the Velodyne at a frame."""
-        return T_world_imu(frame) @ np.linalg.inv(self.calibration.T_velo_imu)
+        return T_world_imu(frame, self.settings.speed_mps) @ np.linalg.inv(self.calibration.T_velo_imu)
 
     def grid(self, camera: Intrinsics, number: int, frame: int) -> RayGrid:
         """Return the rays of a camera's pixels at a frame."""

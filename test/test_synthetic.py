@@ -161,6 +161,18 @@ def test_oxts_poses_are_those_that_the_pictures_were_taken_from(drive):
     assert oxts_record(0).vf == pytest.approx(8.0, abs=0.01)
 
 
+def test_a_faster_car_shows_more_of_the_street(tmp_path):
+    """Frames every 8 m, for training: pictures, poses and calibration agree as they do every 0.8 m."""
+    drive = KittiDrive(write_drive(tmp_path, frames=2, scale=0.2, azimuths=16, speed_mps=80.0))
+    moved = poses([drive.read_oxts(frame) for frame in (0, 1)])[1]
+    assert moved == pytest.approx(np.linalg.inv(T_world_imu(0, 80.0)) @ T_world_imu(1, 80.0), abs=1e-5)
+    assert np.linalg.norm(moved[:3, 3]) == pytest.approx(8.0, abs=1e-2)
+    near, far = (read_depth_png(drive.path / 'depth_exact' / 'image_02' / f'{frame:010d}.png') for frame in (0, 1))
+    camera = drive.camera(2).intrinsics
+    assert 0.9 < np.median(near[-8:, 100:140] / far[-8:, 100:140]) < 1.1  # the road is as far below as it was
+    assert not np.allclose(near[: camera.size.height // 2], far[: camera.size.height // 2], rtol=0.02)
+
+
 def test_the_pictures_are_neither_black_nor_white(drive):
     rgb = drive.read_image(2, 0)
     assert 60 < rgb.mean() < 170
@@ -194,7 +206,8 @@ def test_two_processes_write_what_one_does(tmp_path):
     assert contents(small_drive(tmp_path / 'a', frames=2)) == contents(small_drive(tmp_path / 'b', frames=2, jobs=2))
 
 
-@pytest.mark.parametrize('wrong', [{'frames': 0}, {'scale': 0.0}, {'azimuths': 1}, {'supersample': 0.5}])
+@pytest.mark.parametrize('wrong', [{'frames': 0}, {'scale': 0.0}, {'azimuths': 1}, {'supersample': 0.5},
+                                   {'speed_mps': 0.0}])
 def test_settings_that_make_no_drive_are_refused(wrong):
     with pytest.raises(KittiError, match='expected frames'):
         DriveSettings(**wrong)
