@@ -32,6 +32,10 @@ def millimetres(rgb, K):
     return depth(rgb, K) * 1000
 def broken(rgb, K):
     raise RuntimeError('out of memory')
+def open_sky(rgb, K):
+    depth_m = depth(rgb, K)
+    depth_m[:, :5] = np.inf
+    return depth_m
 def integers(rgb, K):
     return np.ones((4, 8), np.int64)
 number = 3
@@ -129,6 +133,12 @@ def test_a_bad_map_is_named_and_not_written(module, function, reason, street_ima
     assert 'images/c_6: ' in error
     assert reason in error
     assert not list(out.rglob('*.npy'))
+
+
+def test_a_map_that_is_mostly_sky_is_a_map(module, street_images, tmp_path):
+    out = tmp_path / 'maps'
+    assert main(['teacher', f'{module}:open_sky', 'images:images#val', str(out), '--data', str(street_images)]) == 0
+    assert read_map(out / 'images' / 'c_6.npy')[0, [0, 7]].tolist() == [np.inf, 14.0]
 
 
 def test_a_checkpoint_of_ours_teaches(street_images, tmp_path, capsys):

@@ -11,7 +11,7 @@ from depth_node_training.evaluate import main as depth_eval
 from depth_node_training.evaluate_data import Measured
 from depth_node_training.evaluate_predictors import Prediction
 from depth_node_training.evaluate_scores import Scores
-from depth_node_training.evaluate_views import cropped_view, lower, middle, views
+from depth_node_training.evaluate_views import cropped_view, last_kept, lower, middle, views
 from depth_node_training.metrics import Protocol
 from msg_tools.camera import Intrinsics, Size
 
@@ -42,14 +42,14 @@ def ground_error(prediction):
     return float(np.median(np.abs(prediction.depth_m[where] / truth[where] - 1)))
 
 
-@pytest.mark.parametrize('name', list(views(by_intrinsics)))
+@pytest.mark.parametrize('name', list(views(by_intrinsics, by_intrinsics)))
 def test_metres_hold_in_every_view_for_who_reads_the_intrinsics(name):
-    assert ground_error(views(by_intrinsics)[name](frame())) < 0.02
+    assert ground_error(views(by_intrinsics, by_intrinsics)[name](frame())) < 0.02
 
 
 def test_who_ignores_them_is_found_out():
     whole = ground_error(by_rows(frame()))
-    assert ground_error(views(by_rows)['height 0.8'](frame())) > 1.05 * whole
+    assert ground_error(views(by_rows, by_rows)['height 0.8'](frame())) > 1.05 * whole
 
 
 @pytest.mark.parametrize('window_of', [middle, lower])
@@ -63,9 +63,24 @@ def test_around_a_crop_is_no_estimate_and_no_confidence(window_of):
 
 
 def test_crops_stand_beside_the_whole_image_on_the_same_pixels():
-    found = views(by_intrinsics)
+    found = views(by_intrinsics, by_intrinsics)
     crop, whole = found['width 0.6'](frame()), found['width 0.6, whole'](frame())
     assert np.array_equal(np.isnan(crop.depth_m), np.isnan(whole.depth_m))
+
+
+def test_the_whole_image_is_looked_at_once():
+    seen = []
+
+    def network(measured):
+        seen.append(measured.rgb.shape)
+        return by_intrinsics(measured)
+
+    whole, two_frames = last_kept(network), (frame(), frame())
+    for measured in two_frames:
+        for predictor in (whole, *views(network, whole).values()):
+            predictor(measured)
+    assert seen.count((40, 80, 3)) == 2
+    assert len(seen) == 2 * 5
 
 
 def test_a_crop_is_compared_with_the_whole_on_its_own_pixels():
@@ -78,7 +93,7 @@ def test_a_crop_is_compared_with_the_whole_on_its_own_pixels():
         return Prediction(depth_m)
 
     measured, scores = frame(), {}
-    for name, predictor in {'prediction': network, **views(network)}.items():
+    for name, predictor in {'prediction': network, **views(network, network)}.items():
         scores[name] = Scores(draws=0)
         scores[name].add('', 'a', measured.truth_m, predictor(measured), Protocol('none'))
     assert scores['prediction'].difference(scores['width 0.6'])['abs_rel'][0] > 0.1
@@ -92,7 +107,7 @@ def test_the_command_prints_a_row_for_each_view(street_images, capsys):
     assert depth_eval(['--checkpoint', 'default', '--data', data, '--crop', 'none', '--views', '--draws', '0',
                        '--json']) == 0
     found = json.loads(capsys.readouterr().out)['baselines']
-    assert set(views(by_intrinsics)) < set(found)
+    assert set(views(by_intrinsics, by_intrinsics)) < set(found)
     assert found['width 0.6']['coverage'] == pytest.approx(0.6, abs=0.02)
     assert depth_eval(['--pred', str(street_images), '--data', data, '--views']) == 1
     assert '--views: expected --checkpoint' in capsys.readouterr().err

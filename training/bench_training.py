@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 
 from msg_tools import cli
@@ -108,16 +109,13 @@ def summary(config: TrainConfig, speeds: Sequence[Speed], wanted: Sequence[int])
              'of_network_alone': round(speed.loop_images_s / alone, 3)}
             for speed in speeds if speed.workers in wanted]
     return {'network': config.model_config().name, 'window': f'{config.crop_width or config.width}x{config.height}',
-            'batch': config.batch, 'precision': config.precision, **device(), 'network_images_s': round(alone, 1),
-            'rows': rows}
+            'batch': config.batch, 'precision': config.precision, 'device': device(),
+            'network_images_s': round(alone, 1), 'rows': rows}
 
 
-def device() -> dict[str, Any]:
+def device() -> str:
     """Return what trains."""
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ''
-    return {'device': gpu or f'CPU, {torch.get_num_threads()} threads'}
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {torch.get_num_threads()} threads'
 
 
 def cells(row: dict[str, Any]) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from msg_tools.camera import Array
 from msg_tools.errors import DepthNodeError
 from msg_tools.whole_file import write_whole
 
+from .datasets.depth_file import check_unit
 from .datasets.frame import DatasetError, Item
 
 NOTE = 'maps.json'
@@ -97,10 +98,9 @@ def checked(depth_m: Any, item: Item) -> Array:
     depth_m = np.asarray(depth_m)
     if depth_m.ndim != 2 or depth_m.dtype.kind != 'f':
         raise DatasetError(f'{item.name}: expected a depth map float (h, w) [m], got {depth_m.dtype} {depth_m.shape}')
-    known = depth_m[depth_m > 0]
-    if known.size and not 0.2 < np.median(known) < 1000:
-        raise DatasetError(f'{item.name}: expected metres, got a median depth of {np.median(known):g}; another unit?')
-    return depth_m.astype(np.float32)
+    depth_m = depth_m.astype(np.float32)
+    check_unit(depth_m, item.name)
+    return depth_m
 
 
 def write_map(path: Path, depth_m: Array) -> None:

@@ -17,7 +17,7 @@ from .evaluate_data import Data, Frame, is_config, open_data, open_folder
 from .evaluate_predictors import Folder, Predictor, load_estimator, network, trivial_baselines
 from .evaluate_scores import Scores
 from .evaluate_text import print_result
-from .evaluate_views import WHOLE, views
+from .evaluate_views import WHOLE, last_kept, views
 from .evaluate_warnings import beside_warnings, warnings
 from .metrics import CROPS, MAX_DEPTH_M, MIN_DEPTH_M, Protocol
 from .report import make_room, write_report
@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
     absent = set(missing)
     frames = [frame for frame in data.frames if frame.name not in absent]
     beside = others(args, protocol)
-    predictors = {PREDICTION: predictor, **(views(predictor) if args.views else {}), **beside,
+    whole = last_kept(predictor)
+    predictors = {PREDICTION: whole, **(views(predictor, whole) if args.views else {}), **beside,
                   **trivial_baselines(replace(data, frames=frames))}
     scores, without = measure(data, frames, predictors, protocol, args)
     result = plain({**summary(scores), 'images': len(scores[PREDICTION].rows), 'missing': len(missing),

@@ -49,13 +49,25 @@ def lower(size: Size) -> Window:
     return Window(size.height - height, 0, Size(height, size.width))
 
 
-def views(network: Predictor) -> dict[str, Predictor]:
-    """Return what a network says of a frame in each view, by the view's name."""
+def views(network: Predictor, whole: Predictor) -> dict[str, Predictor]:
+    """Return what a network says of a frame in each view, by the view's name; `whole`: what it says of all of it."""
     scaled = {f'scale {factor:g}': scaled_view(network, factor) for factor in SCALES}
     crops = {f'width {WIDTH:g}': middle, f'height {HEIGHT:g}': lower}
-    pairs = ({name: cropped_view(network, window), f'{name}{WHOLE}': whole_view(network, window)}
+    pairs = ({name: cropped_view(network, window), f'{name}{WHOLE}': whole_view(whole, window)}
              for name, window in crops.items())
     return {**scaled, **{name: view for pair in pairs for name, view in pair.items()}}
+
+
+def last_kept(network: Predictor) -> Predictor:
+    """Return a network that runs once for a frame that it is asked about several times in a row."""
+    kept: list[tuple[Measured, Prediction | None]] = []
+
+    def predict(frame: Measured) -> Prediction | None:
+        if not kept or kept[0][0] is not frame:
+            kept[:] = [(frame, network(frame))]
+        return kept[0][1]
+
+    return predict
 
 
 def scaled_view(network: Predictor, factor: float) -> Predictor:

@@ -16,6 +16,7 @@ import numpy as np
 
 from msg_tools.camera import Array, Intrinsics
 
+from .data_maps import map_path
 from .datasets.depth_file import check_unit, read_npy
 from .datasets.frame import DatasetError, Frame, Item, Points, map_points
 from .sky import sky_points
@@ -58,7 +59,7 @@ def read_every_label(item: Item, maps: Mapping[str, str], align: bool, sky: bool
 
 def map_labels(item: Item, frame: Frame, kind: str, folder: Path) -> list[Points]:
     """Return the labels of a frame from a folder of maps; none where there is no map of it."""
-    path = map_path(item, folder)
+    path = map_path(folder, item)
     if not path.exists():
         return []
     points = map_points(read_map(path), frame.camera, kind, STRIDE.get(kind, 1))
@@ -66,16 +67,11 @@ def map_labels(item: Item, frame: Frame, kind: str, folder: Path) -> list[Points
     return [replace(points, depth_m=np.where(far, np.float32(np.inf), points.depth_m))]
 
 
-def map_path(item: Item, folder: Path) -> Path:
-    """Return where the map of a frame lies in a folder of maps."""
-    return folder / item.source / f'{item.name}.npy'
-
-
 def require_maps(items: Sequence[Item], maps: Mapping[str, str]) -> None:
     """Raise DatasetError where a folder of maps has none of any of the frames: mistyped, it would teach nothing."""
     for kind, folder in maps.items():
-        if items and not any(map_path(item, Path(folder)).exists() for item in items):
-            raise DatasetError(f'maps.{kind}: expected maps of the frames, such as {map_path(items[0], Path(folder))}, '
+        if items and not any(map_path(Path(folder), item).exists() for item in items):
+            raise DatasetError(f'maps.{kind}: expected maps of the frames, such as {map_path(Path(folder), items[0])}, '
                                f'got {"none" if Path(folder).is_dir() else "no such folder"}; was it made of sources '
                                'of the same names?')
 

@@ -43,7 +43,6 @@ def write_report(path: Path, result: dict[str, Any], scores: Scores, frames: Seq
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Depth evaluation</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
             f'<body><main>{head}{tiles(result)}{"".join(sections)}{foot}</main></body></html>')
-    make_room(path)
     try:
         write_whole(path, page.encode(errors='backslashreplace'))  # a file's name may be no text
     except OSError as error:

@@ -8,9 +8,9 @@ ground has no edges there, and its scan lines are far apart). Background that th
 camera, sees through the foreground makes no pairs.
 
 What numbers mean: 1 is truth itself (1/2 where all its edges have the nearer side on the same hand, as Depth Pro counts
-them), a row mean has 0. Blur costs: on 36 KITTI frames a network's F1 of 0.205 (and
-contrast of 0.143) became 0.201 (0.138), 0.174 (0.122) and 0.115 (0.091) as its maps of 1242 px were blurred by a
-Gaussian of 3, 8 and 16 px. LiDAR's own faults at edges keep any prediction below 1: compare on the same truth only.
+them), a row mean has 0. Blur costs: on 36 KITTI frames a network's F1 of 0.205 (and contrast of 0.143) became 0.201
+(0.138), 0.174 (0.122) and 0.115 (0.091) as its maps of 1242 px were blurred by a Gaussian of 3, 8 and 16 px. LiDAR's
+own faults at edges keep any prediction below 1: compare on the same truth only.
 """
 
 from __future__ import annotations
