@@ -77,6 +77,15 @@ def test_text_fills_about_its_box_and_its_anchor_moves_it():
     assert drawn[1].min() > 150
 
 
+def test_text_with_an_edge_is_read_on_white():
+    plain, edged = (np.full((40, 120, 3), 255, np.uint8) for _ in range(2))
+    write(plain, '20 m', (10, 30), 20, (255, 255, 255))
+    write(edged, '20 m', (10, 30), 20, (255, 255, 255), edge=BACKGROUND)
+    assert (plain == 255).all()
+    assert (edged.min(2) < 60).sum() > 300
+    assert (edged[20:30, 10:].min(2) > 240).any(0)[:60].sum() > 20  # the letters themselves are still white
+
+
 def test_text_beyond_the_canvas_is_cut_off():
     canvas = blank(20, 20)
     write(canvas, 'a long line', (-30, 5), 20)

@@ -125,7 +125,7 @@ def rings(canvas: Array, view: View) -> None:
     for range_m in np.arange(RING_STEP_M, view.ahead_m, RING_STEP_M):
         radius, edge = range_m * view.px_per_m, view.width / 2 - 5 * text_px
         at = (x + round(min(radius, edge) + text_px), round(y - np.sqrt(max(0.0, radius**2 - edge**2))))
-        write(canvas, f'{range_m:.0f} m', at, text_px, WHITE)
+        write(canvas, f'{range_m:.0f} m', at, text_px, WHITE, edge=PANEL)
 
 
 def camera_mark(canvas: Array, view: View) -> None:

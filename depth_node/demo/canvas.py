@@ -41,15 +41,24 @@ def stroke(height_px: float) -> int:
 
 
 def write(
-    canvas: Array, text: str, at: tuple[int, int], height_px: float, color: RGB = WHITE, anchor: str = 'left'
+    canvas: Array, text: str, at: tuple[int, int], height_px: float, color: RGB = WHITE, anchor: str = 'left',
+    edge: RGB | None = None,
 ) -> None:
-    """Write a text on a canvas: `at` is (x, y) of its base line's left end, middle or right end by `anchor`."""
+    """Write a text on a canvas: `at` is (x, y) of its base line's left end, middle or right end by `anchor`.
+
+    An `edge` around the letters, of another colour, makes them readable on a picture.
+    """
     width, below = text_size(text, height_px)
     above = round(height_px * 1.15) + 1
     mask = np.zeros(((above + below) * FINE, (width + 2) * FINE), np.uint8)
     cv2.putText(mask, text, (FINE, above * FINE), FONT, height_px / FONT_PX * FINE, 255, stroke(height_px), cv2.LINE_AA)
     smooth = cv2.resize(mask, None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA)
     shift = {'left': 0, 'middle': width // 2, 'right': width}[anchor]
+    if edge:
+        around = max(1, round(height_px / 5))
+        wide = cv2.dilate(cv2.copyMakeBorder(smooth, *[around] * 4, cv2.BORDER_CONSTANT),
+                          cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1,) * 2))
+        blend(canvas, wide, at[0] - shift - around, at[1] - above - around, edge)
     blend(canvas, smooth, at[0] - shift, at[1] - above, color)
 
 
