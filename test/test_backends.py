@@ -1,5 +1,7 @@
 """The backends: the same numbers from each, the choice between them, and what is said where one is missing."""
 
+import os
+import subprocess
 import sys
 
 import cv2
@@ -161,6 +163,23 @@ def test_an_answer_that_is_none_is_refused(answer, said):
 
     with pytest.raises(BackendError, match=f'odd: {said}'):
         working(Odd(), SIZE)
+
+
+def test_openvino_neither_forks_nor_tells_anybody(tmp_path):
+    """A fork of a process with DDS's threads has crashed, and CI with it."""
+    pytest.importorskip('openvino')
+    code = """if True:
+        import os
+        os.register_at_fork(before=lambda: print('forked', flush=True))
+        from depth_node import backends
+        from depth_node.model import ModelConfig, build_model
+        from msg_tools.camera import Size
+        backends.choose(build_model(ModelConfig(decoder=(8, 8, 8, 8))), Size(32, 64), 'cpu', 'openvino')
+    """
+    done = subprocess.run([sys.executable, '-c', code], env={**os.environ, 'HOME': str(tmp_path)}, capture_output=True,
+                          text=True, check=True)
+    assert done.stdout == ''
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_network_that_fails_says_so_as_a_backend(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ from .sizes import PerSize
 
 if TYPE_CHECKING:
     from torch import nn
+
+# Its conversion tells Google Analytics of itself, from dozens of forks of the process that calls it. A fork of a node
+# copies DDS without its threads, and what a robot runs is nobody's business: without that package it does neither.
+sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 try:
     import openvino

@@ -56,7 +56,7 @@ def write(
     shift = {'left': 0, 'middle': width // 2, 'right': width}[anchor]
     if edge:
         around = max(1, round(height_px / 5))
-        wide = cv2.dilate(cv2.copyMakeBorder(smooth, *[around] * 4, cv2.BORDER_CONSTANT),
+        wide = cv2.dilate(np.pad(smooth, around),
                           cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1,) * 2))
         blend(canvas, wide, at[0] - shift - around, at[1] - above - around, edge)
     blend(canvas, smooth, at[0] - shift, at[1] - above, color)
