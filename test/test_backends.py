@@ -165,6 +165,26 @@ def test_an_answer_that_is_none_is_refused(answer, said):
         working(Odd(), SIZE)
 
 
+def test_signals_are_handled_after_networks_in_openvino_have_gone():
+    """Two that were dropped in the order in which they were made left signals a stack that was freed."""
+    pytest.importorskip('openvino')
+    code = """if True:
+        import gc, os, signal
+        from depth_node import backends
+        from depth_node.model import ModelConfig, build_model
+        from msg_tools.camera import Size
+        signal.signal(signal.SIGTERM, lambda *_: print('handled'))
+        model = build_model(ModelConfig(decoder=(8, 8, 8, 8)))
+        kept = [backends.choose(model, Size(32, 64), 'cpu', 'openvino') for _ in range(2)]
+        while kept:
+            del kept[0]
+            gc.collect()
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, 'handled\n')
+
+
 def test_openvino_neither_forks_nor_tells_anybody(tmp_path):
     """A fork of a process with DDS's threads has crashed, and CI with it."""
     pytest.importorskip('openvino')

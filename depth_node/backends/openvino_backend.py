@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,21 @@ except ImportError as error:
 EXAMPLE = Size(64, 96)
 
 
+@cache
+def core() -> Any:
+    """Return the one Core of this process.
+
+    Each Core that has compiled a network puts the thread's signals on a stack of its own (for AMX's registers) and puts
+    them back when it goes: of two that go in the order in which they came, onto the freed stack of the other, where the
+    next signal with a handler (Ctrl-C, a child's end) ends the process as a segmentation fault. So ours stays.
+    """
+    return openvino.Core()
+
+
 class OpenvinoBackend:
     """Run a graph in OpenVINO with float32 arithmetic, one request at a time."""
 
     def __init__(self, graph: Any, threads: int) -> None:
-        self.core = openvino.Core()
         self.settings: dict[str, Any] = {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the CPU has it, with other results
@@ -57,7 +68,7 @@ class OpenvinoBackend:
         try:
             graph = self.graph.clone()
             graph.reshape([1, *size.shape, 3])
-            return self.core.compile_model(graph, 'CPU', self.settings).create_infer_request()
+            return core().compile_model(graph, 'CPU', self.settings).create_infer_request()
         except RuntimeError as error:
             raise BackendError(f'OpenVINO cannot run this network at {size}: {error}') from error
 
@@ -89,7 +100,7 @@ def read_graph(path: Path) -> tuple[Any, str | None]:
         raise CheckpointError(f'{path}: expected its weights beside it in {weights.name}, got no such file; '
                               'copy both files')
     try:
-        graph = openvino.Core().read_model(path, weights)
+        graph = core().read_model(path, weights)
         header = graph.get_rt_info([KEY]).astype(str) if graph.has_rt_info([KEY]) else None
     except (RuntimeError, ValueError) as error:
         sizes = f'a .xml of {path.stat().st_size} and a .bin of {weights.stat().st_size} bytes'
