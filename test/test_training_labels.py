@@ -90,6 +90,16 @@ def test_the_most_trusted_comes_last_and_then_the_nearest():
     assert labelled.weight.tolist() == pytest.approx([0.3, 1.0, 1.0])
 
 
+def test_two_kinds_of_one_weight_are_told_apart():
+    """The gradient loss takes neighbours of one weight for neighbours of one source."""
+    kinds = ['exact', 'annotated', 'lidar', 'dense', 'teacher']
+    labels = [points(kind, (n, 0, 5.0)) for n, kind in enumerate(kinds)]
+    for weight in (0.5, 0.7, 1.0):
+        found = read_labelled(item(*labels), dict.fromkeys(kinds, weight), {}).weight
+        assert len(set(found.tolist())) == len(kinds)
+        assert found == pytest.approx(weight, rel=2e-6)
+
+
 def test_a_teacher_is_rescaled_to_what_was_measured(teacher):
     camera = CAMERA.resized(Size(128, 256))  # enough cells of 8x8 pixels
     measured = map_points(np.full((32, 64), 12.0), camera, 'lidar')

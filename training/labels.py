@@ -24,6 +24,7 @@ from .sky import sky_points
 FAR_M = {'teacher': 65.0, 'stereo': 80.0}  # from here on these only say: far. They cannot tell a wall from the sky
 STRIDE = {'stereo': 2}  # dense maps whose neighbouring pixels say the same
 ENOUGH, MOST = 200, 20_000  # pixels on which a teacher can be compared with something better
+APART = 2e-7  # the weights of two kinds differ by this part at least: the gradient loss tells sources by them
 CELL = 8  # px, in which a dense map's depths are averaged for that
 
 
@@ -146,10 +147,11 @@ def ordered(frame: Frame, weights: dict[str, float]) -> Labelled:
     """Put a frame's labels in one list, by rising trust and falling depth."""
     chosen = [points for kind in reversed(weights) if weights[kind] > 0
               for points in frame.labels if points.kind == kind]
+    told = {kind: weight * (1 + APART * rank) for rank, (kind, weight) in enumerate(weights.items())}
     parts = []
     for points in chosen:
         order = np.argsort(-points.depth_m, kind='stable')
-        weight = np.full(order.size, weights[points.kind], np.float32)
+        weight = np.full(order.size, told[points.kind], np.float32)
         parts.append((points.uv[order], points.depth_m[order], weight))
     empty = (np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32))
     uv, depth_m, weight = (np.concatenate(columns) for columns in zip(empty, *parts, strict=True))

@@ -178,7 +178,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run depth_train."""
-    parser = cli.parser(NAME, __doc__ or '', f'{NAME} config/train.yaml data=../shared/data out=runs/first steps=2000')
+    parser = cli.parser(NAME, __doc__ or '', f'{NAME} config/train.yaml data=DATA out=runs/first steps=2000')
     parser.add_argument('config', nargs='?', help='YAML file of settings (training/config.py says what there is)')
     parser.add_argument('changes', nargs='*', metavar='key=value', help='settings that differ from the file')
     parser.add_argument('--resume', metavar='RUN', help='go on with the run in this folder, from where it was saved')
