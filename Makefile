@@ -20,8 +20,10 @@ APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 demo: $(VENV)/run.stamp
 	$(BIN)/depth_demo $(if $(DRIVE),--drive '$(DRIVE)') --out '$(OUT)'
 
+# ROS apart: loaders of training are forks, and a fork of a process with DDS's threads has crashed when it tidied up.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not ros'
+	$(BIN)/python -m pytest -m ros
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

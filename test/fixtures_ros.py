@@ -31,6 +31,7 @@ def ros_domain() -> Iterator[dict[str, str]]:
         patch.setenv('ROS_DOMAIN_ID', str(number))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('PYTHONUNBUFFERED', '1')
+        patch.setenv('PYTHONFAULTHANDLER', '1')
         yield dict(os.environ)
 
 
@@ -109,10 +110,15 @@ class Command:
             time.sleep(0.02)
 
     def wait(self, timeout_s: float = TIMEOUT_S) -> int:
-        """Wait for the end of the process and return its exit status."""
-        status = self.process.wait(timeout_s)
+        """Wait for the end of the process and return its exit status; where it hangs, fail with where it does."""
+        try:
+            status = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # Python's faulthandler prints what each thread does
+            status = None
         for thread in self.threads:
             thread.join(timeout_s)
+        assert status is not None, f'it did not end within {timeout_s} s:\n{self.stdout}{self.stderr}'
         return status
 
     def stop(self, number: int = signal.SIGINT, timeout_s: float = TIMEOUT_S) -> int:
