@@ -1,12 +1,15 @@
 """Fixtures that several test files share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 pytest_plugins = ['fixtures_kitti', 'fixtures_ros', 'fixtures_training']
+
+sys.modules.setdefault('openvino_telemetry', None)  # some tests import openvino before our backend does the same
 
 
 @pytest.fixture(scope='session')
