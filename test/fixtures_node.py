@@ -112,7 +112,9 @@ class Rig:
         """Spin until a condition holds."""
         deadline = time.monotonic() + TIMEOUT_S
         while not condition():
-            assert time.monotonic() < deadline, f'waited in vain; {self.node.monitor.snapshot()}; {self.node.failure}'
+            assert time.monotonic() < deadline, (
+                f'waited in vain; {self.node.monitor.snapshot()}; {self.node.failure}; '
+                f'nodes in the domain: {self.client.get_node_names()}')
             self.executor.spin_once(timeout_sec=0.01)
 
     def spin(self, seconds: float) -> None:
@@ -145,9 +147,8 @@ class Rig:
 
 
 @pytest.fixture
-def make_rig(ros_domain, monkeypatch) -> Iterator[Callable[..., Rig]]:
+def make_rig(ros_context, monkeypatch) -> Iterator[Callable[..., Rig]]:
     """Return a function that makes a Rig: `make_rig(depth_m=5.0, cloud_stride=4)`."""
-    rclpy = pytest.importorskip('rclpy')
     from depth_node.estimator import DepthEstimator
     from depth_node.model import ModelConfig
     from depth_node.ros import inputs
@@ -155,7 +156,6 @@ def make_rig(ros_domain, monkeypatch) -> Iterator[Callable[..., Rig]]:
     model = ModelConfig(height=HEIGHT // 2, width=WIDTH // 2, focal_px=FOCAL_PX / 2)
     rigs: list[Rig] = []
     monkeypatch.setattr(inputs, 'CHECK_PERIOD_S', 0.05)
-    rclpy.init()
 
     def make(depth_m: float = 10.0, arguments: tuple[str, ...] = (), **parameters) -> Rig:
         backend = FlatBackend(depth_m)
@@ -166,7 +166,6 @@ def make_rig(ros_domain, monkeypatch) -> Iterator[Callable[..., Rig]]:
     yield make
     for rig in rigs:
         rig.close()
-    rclpy.shutdown()
 
 
 @pytest.fixture

@@ -36,16 +36,29 @@ def ros_domain() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def ros_node(ros_domain: dict[str, str]) -> Iterator[Any]:
+def ros_context(ros_domain: dict[str, str]) -> Iterator[None]:
+    """Have rclpy running, with no node in sight of the tests before.
+
+    A lifecycle node, though destroyed, stays in the domain until Python forgets it. Its services are then found beside
+    those of the test's own node, and when one goes halfway, requests and replies in the graph may differ in number: a
+    client does not find the service ready then.
+    """
+    import rclpy
+
+    gc.collect()
+    rclpy.init()
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def ros_node(ros_context: None) -> Iterator[Any]:
     """Return a node in the test's own process."""
     import rclpy
 
-    gc.collect()  # lifecycle nodes of earlier tests, though destroyed, are seen in the domain until Python forgets them
-    rclpy.init()
     node = rclpy.create_node('test')
     yield node
     node.destroy_node()
-    rclpy.shutdown()
 
 
 def spin_until(node: Any, condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:

@@ -51,13 +51,11 @@ def start(run_command, checkpoint):
 
 
 @pytest.fixture
-def client(ros_domain):
+def client(ros_context):
     """Return a ROS node of this process."""
-    rclpy.init()
     node = rclpy.create_node('client')
     yield node
     node.destroy_node()
-    rclpy.shutdown()
 
 
 def receive(client, publish, topics):
