@@ -181,3 +181,20 @@ def test_a_second_interrupt_does_not_cut_the_exit_short(ros_domain):
               'sys.exit(main())')
     run = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (0, '')
+
+
+def test_a_signal_within_the_handler_of_another_ends_it_too(ros_domain):
+    """Ctrl-C in a terminal under launch: SIGINT and SIGTERM may come as close as that."""
+    script = ('import signal, sys; from depth_node.ros.spin import ros_context\n'
+              'def main():\n'
+              '    with ros_context([]) as stop:\n'
+              '        def trace(frame, event, _):\n'
+              '            if event == "line" and frame.f_code.co_name == "set":\n'
+              '                signal.raise_signal(signal.SIGTERM)\n'
+              '            return trace\n'
+              '        sys.settrace(trace)\n'
+              '        signal.raise_signal(signal.SIGINT)\n'
+              '        return 0 if stop.is_set() else 3\n'
+              'sys.exit(main())')
+    run = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, '')

@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import cv2
@@ -23,7 +22,7 @@ from msg_tools.camera_info import fill_camera_info
 from msg_tools.errors import BagError
 from msg_tools.image import fill_image
 
-from .spin import ros_context
+from .spin import Stop, ros_context
 
 NAME = 'bench_camera'
 KITTI = Intrinsics(721.5377, 721.5377, 609.5593, 172.854, Size(375, 1242))
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
         node.destroy_node()
 
 
-def publish(node: Node, images: Sequence[Image], info: CameraInfo, rate_hz: float, seconds: float, stop: Event) -> int:
+def publish(node: Node, images: Sequence[Image], info: CameraInfo, rate_hz: float, seconds: float, stop: Stop) -> int:
     """Publish images at a fixed rate and return their number; a late one does not shift those after it."""
     qos = QoSProfile(depth=1)
     publishers = node.create_publisher(Image, 'image', qos), node.create_publisher(CameraInfo, 'camera_info', qos)

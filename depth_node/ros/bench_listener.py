@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import rclpy
@@ -22,7 +21,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from msg_tools.errors import DepthNodeError
 
 from ..frames import stamp_ns
-from .spin import ros_context
+from .spin import Stop, ros_context
 
 START_S = 120.0  # the node may take so long to load
 WARM_UP_S = 2.0  # of images that do not count
@@ -107,7 +106,7 @@ class Listener:
         if cloud:
             self.node.create_subscription(PointCloud2, 'points', lambda msg: self._on_output('points', msg), 2)
 
-    def wait_for_node(self, stop: Event) -> None:
+    def wait_for_node(self, stop: Stop) -> None:
         """Wait until the node is active; raise DepthNodeError where it ends or fails before."""
         deadline = time.monotonic() + START_S
         while self.record.status.get('state') != 'active':
@@ -116,7 +115,7 @@ class Listener:
             if failed or stop.is_set() or not self.command.runs or time.monotonic() > deadline:
                 raise DepthNodeError(f'expected the node to start, got: {self.command.text() or "nothing"}')
 
-    def listen(self, source: Command, stop: Event) -> None:
+    def listen(self, source: Command, stop: Stop) -> None:
         """Take what comes until the camera ends."""
         next_sample_s = 0.0
         while source.runs and self.command.runs and not stop.is_set():

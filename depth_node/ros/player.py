@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Any
 
 from rclpy.duration import Duration
@@ -15,6 +14,7 @@ from rosgraph_msgs.msg import Clock
 from msg_tools.bag import BagReader, RawMessage, TopicInfo
 from msg_tools.errors import BagError
 
+from .spin import Stop
 from .typesupport import definition, message_class
 
 NANO = 1_000_000_000
@@ -66,7 +66,7 @@ class Player:
     this Python lacks, or has with other fields, is left out: see `report.left_out`.
     """
 
-    def __init__(self, node: Any, bag: BagReader, options: ReplayOptions, stop: Event) -> None:
+    def __init__(self, node: Any, bag: BagReader, options: ReplayOptions, stop: Stop) -> None:
         self.bag, self.options, self.stop, self.report = bag, options, stop, ReplayReport()
         self.publishers: dict[str, Any] = {}
         for topic in bag.topics if options.topics is None else options.topics:

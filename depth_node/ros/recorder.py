@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from threading import Event
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -12,6 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from msg_tools.bag_writer import BagWriter
 
+from .spin import Stop
 from .typesupport import definition, message_class
 
 LOOK_S = 0.1  # how often new topics are looked for, and whether it is time to end
@@ -30,7 +30,7 @@ class Recorder:
         node: Any,
         bag: BagWriter,
         topics: Sequence[str] | None,  # None: all, but for ROS's own
-        stop: Event,
+        stop: Stop,
         duration_s: float = 0.0,  # 0: no end
         until_idle_s: float = 0.0,
         tell: Callable[[str], None] = lambda text: None,

@@ -1,6 +1,6 @@
 """Start ROS, run a node until SIGINT or SIGTERM, and stop without a word and with exit status 0.
 
-rclpy's own signal handling now and then prints a traceback or hangs on exit; ours sets an Event, which the loop sees.
+rclpy's own signal handling now and then prints a traceback or hangs on exit; ours raises a flag, which the loop sees.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event
 from typing import Any
 
 import rclpy
@@ -24,14 +23,32 @@ WAKE_UP_S = 0.1  # how late a signal may be seen
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def ros_context(args: Sequence[str] | None = None, large_messages: bool = True) -> Iterator[Event]:
-    """Start rclpy, hand out the Event that SIGINT and SIGTERM set, and shut rclpy down.
+class Stop:
+    """A flag that a signal handler may raise at any moment.
 
-    `large_messages` is for publishers of images and clouds: see dds.py. Ask the event by `is_set()` only: `wait()`
-    holds a lock that the signal handler, in the same thread, wants too. Raises DepthNodeError for wrong ROS arguments.
+    Not threading.Event: setting one takes a lock, and a second signal in that moment waits for it in the same thread,
+    for ever.
     """
-    stop = Event()
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Ask the loop to end."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Tell whether the loop is to end."""
+        return self._is_set
+
+
+@contextmanager
+def ros_context(args: Sequence[str] | None = None, large_messages: bool = True) -> Iterator[Stop]:
+    """Start rclpy, hand out the flag that SIGINT and SIGTERM raise, and shut rclpy down.
+
+    `large_messages` is for publishers of images and clouds: see dds.py. Raises DepthNodeError for wrong ROS arguments.
+    """
+    stop = Stop()
     came: list[int] = []
 
     def on_signal(number: int, _: Any) -> None:
@@ -58,7 +75,7 @@ def start(args: Sequence[str] | None) -> None:
         raise DepthNodeError(f'expected ROS arguments, got {" ".join(args or sys.argv[1:])}: {error}') from error
 
 
-def spin(node: Any, stop: Event) -> None:
+def spin(node: Any, stop: Stop) -> None:
     """Run a node's callbacks in this thread until `stop` is set; then destroy the node."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
