@@ -406,6 +406,17 @@ def test_weights_that_are_missing_or_cut_short(exported, tmp_path):
         DepthEstimator.from_checkpoint(path)
 
 
+def test_weights_of_another_export_are_refused(exported, tmp_path):
+    """They fit in size, and would give metres of nothing."""
+    path = tmp_path / 'net.xml'
+    shutil.copy(exported('openvino'), path)
+    weights = bytearray(exported('openvino').with_suffix('.bin').read_bytes())
+    weights[len(weights) // 2] ^= 1
+    path.with_suffix('.bin').write_bytes(weights)
+    with pytest.raises(CheckpointError, match=r'net\.xml: .* net\.bin of another export .* copy both files'):
+        DepthEstimator.from_checkpoint(path)
+
+
 def foreign(name, folder, header=None, model=None):
     """Write a graph as another program would, with or without a header like ours; return its file."""
     path = folder / f'x{export_formats.FORMATS[name].suffix}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import warnings
 from functools import cache
@@ -29,6 +30,7 @@ except ImportError as error:
                        "install it: pip install 'depth_node[openvino]'") from error
 
 EXAMPLE = Size(64, 96)
+WEIGHTS_KEY = 'depth_node_weights_sha256'  # beside our header in a .xml that depth_export wrote
 
 
 @cache
@@ -94,7 +96,10 @@ def converted(model: nn.Module, size: Size | None = None) -> Any:
 
 
 def read_graph(path: Path) -> tuple[Any, str | None]:
-    """Read a graph and our header (None: it has none) from NAME.xml and NAME.bin; raises CheckpointError."""
+    """Read a graph and our header (None: it has none) from NAME.xml and NAME.bin; raises CheckpointError.
+
+    Where the .xml says of which weights it is, the .bin must be that one: another export's fits as well, in size.
+    """
     weights = path.with_suffix('.bin')
     if not weights.is_file():
         raise CheckpointError(f'{path}: expected its weights beside it in {weights.name}, got no such file; '
@@ -106,7 +111,22 @@ def read_graph(path: Path) -> tuple[Any, str | None]:
         sizes = f'a .xml of {path.stat().st_size} and a .bin of {weights.stat().st_size} bytes'
         raise CheckpointError(f'{path}: expected a whole OpenVINO model, got {sizes} that do not fit '
                               f'({last_line(error)}); was a copy or download cut short?') from error
+    require_weights(graph, path, weights)
     return graph, header
+
+
+def require_weights(graph: Any, path: Path, weights: Path) -> None:
+    """Raise CheckpointError where a graph says that it was written with other weights than these."""
+    expected = graph.get_rt_info([WEIGHTS_KEY]).astype(str) if graph.has_rt_info([WEIGHTS_KEY]) else None
+    if expected is not None and (found := digest(weights)) != expected:
+        raise CheckpointError(f'{path}: expected beside it the weights that it was written with (SHA-256 '
+                              f'{expected[:12]}...), got {weights.name} of another export or damaged '
+                              f'({found[:12]}...); copy both files of one export')
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def interface(graph: Any) -> tuple[dict[str, list[int]], list[str]]:
