@@ -49,6 +49,9 @@ class NodeConfig:
     max_depth_m: float = setting(80.0, 'Farther estimates become +Inf: nothing within range', low=1.0, high=1000.0)
     min_confidence: float = setting(0.0, 'Less confident depths become NaN', low=0.0, high=1.0)
     depth_encoding: str = setting('32FC1', 'Depth in metres (32FC1) or millimetres (16UC1)', choices=('32FC1', '16UC1'))
+    compressed_depth: str = setting(
+        'png', 'How depth/image_rect/compressedDepth is packed: png is smaller', choices=('png', 'rvl')
+    )
     cloud_stride: int = setting(2, 'The cloud keeps every n-th pixel in both directions', low=1, high=16)
     cloud_max_range_m: float = setting(60.0, 'Points with a greater depth become NaN', low=1.0, high=1000.0)
     cloud_colored: bool = setting(False, 'Add an rgb field to the cloud')

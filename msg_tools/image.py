@@ -79,7 +79,11 @@ def image_to_depth_m(msg: Any) -> Array:
         return image_to_array(msg).astype(np.float32, copy=False)
     if msg.encoding not in ('16UC1', 'mono16'):
         raise ImageError(f'expected a depth image of 32FC1 [m] or 16UC1 [mm], got encoding {msg.encoding!r}')
-    depth_mm = image_to_array(msg)
+    return millimetres_to_m(image_to_array(msg))
+
+
+def millimetres_to_m(depth_mm: Array) -> Array:
+    """Return depth uint16 [mm] as float32 [m], NaN where it is 0: none."""
     depth_m = np.divide(depth_mm, MM_PER_M, dtype=np.float32)
     depth_m[depth_mm == 0] = np.nan
     return depth_m
@@ -92,8 +96,8 @@ def compressed_to_rgb(msg: Any) -> Array:
     ImageError for compressedDepth and for data that cannot be decoded.
     """
     if 'compressedDepth' in msg.format:
-        raise ImageError(f'expected a compressed color image, got format {msg.format!r}: compressedDepth is not '
-                         'supported; subscribe to the color image, or to the raw depth image')
+        raise ImageError(f'expected a compressed color image, got format {msg.format!r}, which is depth; subscribe to '
+                         'the color image')
     data = data_bytes(msg)
     pixels = _decode(data)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):

@@ -83,9 +83,10 @@ class Rig:
     def listen(self, *topics: str) -> None:
         """Subscribe to outputs, and wait until the node knows."""
         from diagnostic_msgs.msg import DiagnosticArray
-        from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+        from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
-        kinds = {'points': PointCloud2, 'depth/camera_info': CameraInfo, '/diagnostics': DiagnosticArray}
+        kinds = {'/depth/image_rect/compressedDepth': CompressedImage, 'points': PointCloud2,
+                 'depth/camera_info': CameraInfo, '/diagnostics': DiagnosticArray}
         for topic in topics:
             self.got[topic] = []
             self.client.create_subscription(kinds.get(topic, Image), topic, self.got[topic].append, 10)

@@ -242,7 +242,7 @@ def test_cut_png_is_an_error_or_a_picture_but_no_crash():
 
 
 def test_compressed_depth_is_named():
-    with pytest.raises(ImageError, match='compressedDepth is not supported'):
+    with pytest.raises(ImageError, match='which is depth; subscribe to the color image'):
         compressed_to_rgb(SimpleNamespace(format='16UC1; compressedDepth png', data=b'1'))
 
 

@@ -21,6 +21,7 @@ from depth_node.estimator import DepthEstimator  # noqa: E402
 from depth_node.model import ModelConfig, build_model  # noqa: E402
 from depth_node.monitor import IDLE, SUPERSEDED  # noqa: E402
 from msg_tools.cloud import cloud_to_array, cloud_to_xyz  # noqa: E402
+from msg_tools.compressed_depth import compressed_depth_to_m  # noqa: E402
 from msg_tools.errors import CheckpointError, ConfigError  # noqa: E402
 from msg_tools.image import image_to_array, image_to_depth_m  # noqa: E402
 
@@ -28,7 +29,8 @@ pytest_plugins = ['fixtures_node']
 pytestmark = pytest.mark.ros
 
 LOAD = DepthEstimator.from_checkpoint
-OUTPUTS = ('depth/image_rect', 'depth/camera_info', 'points', 'confidence', 'depth/image_color')
+OUTPUTS = ('depth/image_rect', '/depth/image_rect/compressedDepth', 'depth/camera_info', 'points', 'confidence',
+           'depth/image_color')
 OK, WARN, ERROR = 0, 1, 2
 
 
@@ -55,6 +57,18 @@ def test_depth_is_metres_and_camera_info_fits_it(make_rig):
     assert info.k.tolist() == [FOCAL_PX, 0, CX, 0, FOCAL_PX, CY, 0, 0, 1]
     assert info.p.tolist() == [FOCAL_PX, 0, CX, 0, 0, FOCAL_PX, CY, 0, 0, 0, 1, 0]
     assert not any(info.d)
+
+
+@pytest.mark.parametrize(('depth_encoding', 'compressed_depth'), [('32FC1', 'png'), ('32FC1', 'rvl'), ('16UC1', 'png')])
+def test_compressed_depth_is_the_depth(make_rig, depth_encoding, compressed_depth):
+    rig = make_rig(depth_encoding=depth_encoding, compressed_depth=compressed_depth)
+    rig.activate()
+    rig.listen('/depth/image_rect/compressedDepth')
+    rig.send(make_info(), make_image())
+    rig.wait(lambda: rig.got['/depth/image_rect/compressedDepth'])
+    (msg,) = rig.got['/depth/image_rect/compressedDepth']
+    assert msg.format == f'{depth_encoding}; compressedDepth {compressed_depth}'
+    np.testing.assert_allclose(compressed_depth_to_m(msg), np.full((HEIGHT, WIDTH), 10.0), atol=0.002)
 
 
 def test_points_are_where_the_pixels_look_to(make_rig):
@@ -486,8 +500,8 @@ def test_namespaces_and_remapping_are_followed(make_rig):
     rig = make_rig(arguments=('-r', '__ns:=/car', '-r', 'depth/image_rect:=/front/depth'))
     rig.activate()
     topics = {output.publisher.topic_name for output in rig.node.outputs.all}
-    assert topics == {'/front/depth', '/car/depth/camera_info', '/car/points', '/car/confidence',
-                      '/car/depth/image_color'}
+    assert topics == {'/front/depth', '/front/depth/compressedDepth', '/car/depth/camera_info', '/car/points',
+                      '/car/confidence', '/car/depth/image_color'}
     assert rig.node.inputs.image.topic == '/car/image'
 
 

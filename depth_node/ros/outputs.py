@@ -10,12 +10,13 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from msg_tools.camera import Array, Intrinsics, Size, cloud_of
 from msg_tools.camera_info import fill_camera_info
 from msg_tools.cloud import cloud_buffer, fill_cloud
 from msg_tools.colors import depth_colors
+from msg_tools.compressed_depth import fill_compressed_depth
 from msg_tools.image import fill_image
 from msg_tools.message_data import data_buffer
 
@@ -69,8 +70,10 @@ class Outputs:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.depth = Output(node, Image, 'depth/image_rect', fill_depth)
+        compressed = f'{node.resolve_topic_name(self.depth.topic)}/compressedDepth'  # as image_transport names it
         self.all = (
             self.depth,
+            Output(node, CompressedImage, compressed, fill_compressed),
             Output(node, CameraInfo, 'depth/camera_info', fill_info),
             Output(node, PointCloud2, 'points', CloudFiller()),
             Output(node, Image, 'confidence', fill_confidence),
@@ -100,9 +103,21 @@ class Outputs:
 
 def fill_depth(msg: Image, scene: Scene) -> bool:
     """Fill the depth image: 32FC1 in metres, or 16UC1 in millimetres."""
-    depth_m, encoding = scene.result.depth_m, scene.config.depth_encoding
-    fill_image(msg, depth_m if encoding == '32FC1' else millimetres(depth_m), encoding)
+    fill_image(msg, encoded(scene), scene.config.depth_encoding)
     return True
+
+
+def fill_compressed(msg: CompressedImage, scene: Scene) -> bool:
+    """Fill the depth image as image_transport compresses it."""
+    config = scene.config
+    fill_compressed_depth(msg, encoded(scene), config.depth_encoding, config.compressed_depth, config.min_depth_m)
+    return True
+
+
+def encoded(scene: Scene) -> Array:
+    """Return the depth (H, W) in the encoding that is asked for: float32 [m] or uint16 [mm]."""
+    depth_m = scene.result.depth_m
+    return depth_m if scene.config.depth_encoding == '32FC1' else millimetres(depth_m)
 
 
 def fill_info(msg: CameraInfo, scene: Scene) -> bool:
