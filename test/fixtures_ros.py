@@ -1,10 +1,8 @@
 """Fixtures for tests over real DDS: a domain of their own, and commands of ours as processes."""
 
-import fcntl
 import gc
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -12,15 +10,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from depth_node.ros.shared_memory import is_locked, stale_files
+
 TIMEOUT_S = 60
-SHARED_MEMORY = Path('/dev/shm')
-LOCKS = re.compile(r'(fastdds|fastrtps)_([0-9a-z]{16}|port\d+)_(el|sl)')
 
 
 @pytest.fixture(scope='session')
@@ -161,21 +159,6 @@ def run_command(ros_domain: dict[str, str]) -> Iterator[Callable[..., Command]]:
 
 
 def remove_dead_shared_memory() -> None:
-    """Remove the segments and ports whose process is gone: nobody holds their lock file (as `fastdds shm clean`)."""
-    for path in SHARED_MEMORY.glob('*'):
-        if not LOCKS.fullmatch(path.name):
-            continue
-        with suppress(FileNotFoundError), path.open('ab') as lock:
-            if not is_locked(lock.fileno()):
-                segment = path.name[:-3]
-                for name in (segment, path.name, f'sem.{segment}_mutex'):
-                    (SHARED_MEMORY / name).unlink(missing_ok=True)
-
-
-def is_locked(lock: int) -> bool:
-    """Lock a file, and tell whether a living process has done so before."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
+    """Remove the segments and ports whose process is gone (as `fastdds shm clean`)."""
+    for path in stale_files():
+        path.unlink(missing_ok=True)

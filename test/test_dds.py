@@ -1,11 +1,13 @@
 """Our Fast DDS profile: chosen before rclpy starts, unless the user chose one, and worth it."""
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from fixtures_ros import spin_until
+from fixtures_ros import remove_dead_shared_memory, spin_until
 
-from depth_node.ros import dds
+from depth_node.ros import dds, shared_memory
 
 
 @pytest.mark.parametrize(('rclpy', 'name'), [
@@ -35,8 +37,30 @@ def test_a_small_dev_shm_keeps_the_default_transport(monkeypatch):
 
 
 def test_no_dev_shm_is_no_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(dds, 'SHARED_MEMORY', tmp_path / 'missing')
-    assert dds.free_shared_memory() == 0
+    monkeypatch.setattr(shared_memory, 'SHARED_MEMORY', tmp_path / 'missing')
+    assert shared_memory.free_shared_memory() == 0
+    assert shared_memory.stale_files() == []
+    assert 'got 0 MB' in dds.warnings()[0]
+
+
+def test_what_a_killed_process_leaves_is_found_and_what_a_living_one_has_is_not(ros_domain):
+    """Fast DDS then looks for room around 64 MB that nobody uses, and its ports are full of dead listeners."""
+    script = ('import rclpy, time; from depth_node.ros.spin import ros_context\n'
+              'with ros_context([]):\n'
+              '    node = rclpy.create_node("camera"); print("up", flush=True); time.sleep(60)')
+    before = set(shared_memory.stale_files())
+    process = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, env=ros_domain)
+    try:
+        assert process.stdout.readline() == b'up\n'
+        assert set(shared_memory.stale_files()) == before
+    finally:
+        process.kill()
+        process.wait()
+    left = set(shared_memory.stale_files()) - before
+    assert sum(path.stat().st_size for path in left) > 60e6
+    assert 'fastdds shm clean' in shared_memory.stale_warning()
+    remove_dead_shared_memory()
+    assert not left & set(shared_memory.stale_files())
 
 
 IMAGES = 10

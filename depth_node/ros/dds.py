@@ -11,11 +11,12 @@ from collections.abc import MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from .shared_memory import free_shared_memory, stale_warning
+
 PROFILE = Path(__file__).with_name('fastdds.xml')
 FAST_DDS_2, FAST_DDS_3 = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 USER_VARIABLES = (FAST_DDS_2, FAST_DDS_3, 'FASTDDS_BUILTIN_TRANSPORTS')
 JAZZY_RCLPY = 7  # the last major version of rclpy with Fast DDS 2
-SHARED_MEMORY = Path('/dev/shm')
 NEEDED_BYTES = 72 * 1024 * 1024  # our segment and the ports: Fast DDS takes it all at the start, or goes without
 
 
@@ -40,10 +41,11 @@ def profile_variable() -> str:
         return FAST_DDS_3
 
 
-def free_shared_memory() -> int:
-    """Return how many bytes of shared memory are free; 0 where there is none."""
-    try:
-        status = os.statvfs(SHARED_MEMORY)
-    except OSError:
-        return 0
-    return status.f_bavail * status.f_frsize
+def warnings() -> list[str]:
+    """Return what stands between DDS and big messages here: too little shared memory, or what dead processes left."""
+    stale = stale_warning()
+    free = free_shared_memory()
+    small = (f'expected {NEEDED_BYTES / 1e6:.0f} MB of free shared memory in /dev/shm for whole images, got '
+             f'{free / 1e6:.0f} MB: big messages come late or get lost; in a container: --shm-size=256m or --ipc=host')
+    uses_default = not any(os.environ.get(name) for name in USER_VARIABLES)
+    return [text for text in (stale, small if uses_default and free < NEEDED_BYTES else '') if text]

@@ -15,6 +15,7 @@ from ..config import NodeConfig
 from ..estimator import DepthEstimator, DepthResult, Limits
 from ..frames import Pair, Worker, stamp_ns
 from ..monitor import IDLE, SUPERSEDED, Monitor, Snapshot
+from . import dds
 from .diagnostics import Diagnostics, Facts
 from .images import to_rgb
 from .inputs import Inputs
@@ -41,6 +42,8 @@ class DepthNode(TellingNode):
         self.monitor = Monitor(self.report)
         self.cameras = Cameras()
         self.warned_s: dict[str, float] = {}
+        for text in dds.warnings():
+            self.get_logger().warning(text)
         self.diagnostics = Diagnostics(self, self.config.diagnostics_period_s, self.observe)
         if self.config.autostart:
             self.start_by_itself()
