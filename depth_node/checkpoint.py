@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from msg_tools.errors import CheckpointError
 from msg_tools.whole_file import write_whole
 
-from .header import KEY, header_text, parse_header
-from .model import NETWORKS, ModelConfig, build_model
-
-PICKLES = (b'PK\x03\x04', b'\x80')  # torch.save's zip archive, and a bare pickle
-LFS = b'version https://git-lfs'
+from .checkpoint_file import default_checkpoint as default_checkpoint
+from .checkpoint_file import opened, read_header
+from .header import KEY, header_text
+from .model import NETWORKS, build_model
+from .model_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,6 @@ class Checkpoint:
         model = build_model(self.model_config)
         model.load_state_dict(self.state)
         return model.eval().requires_grad_(False)
-
-
-def default_checkpoint() -> Path:
-    """Return the path of the checkpoint that ships with the package."""
-    return Path(__file__).parent / 'weights' / 'depth_node_kitti.safetensors'
 
 
 def save_checkpoint(
@@ -77,42 +72,12 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     Raises CheckpointError where it is missing, truncated, a pickle, without our header, or of another architecture.
     """
     path = Path(path) if path else default_checkpoint()
-    require_safetensors(path)
-    try:
-        with safe_open(str(path), 'pt') as file:
-            header = (file.metadata() or {}).get(KEY)
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f'{path}: expected a whole safetensors file, got {path.stat().st_size} bytes that do not '
-                              f'parse ({error}); was the copy or download cut short?') from error
-    metadata = parse_header(path, header)
-    config = config_of(path, metadata)
+    config, metadata = read_header(path)
+    with opened(path, 'pt') as file:
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
     require_state(path, config, state)
     require_finite(path, state)
     return Checkpoint(config, state, metadata)
-
-
-def config_of(path: Path, metadata: dict[str, Any]) -> ModelConfig:
-    """Take the model config out of a file's header; raises CheckpointError where it is not one of ours."""
-    try:
-        return ModelConfig.from_dict(metadata.pop('model'))
-    except CheckpointError as error:
-        raise CheckpointError(f'{path}: {error}; was the file changed?') from error
-
-
-def require_safetensors(path: Path) -> None:
-    """Raise CheckpointError where there is no file, or one of a kind that people often give instead."""
-    try:
-        with path.open('rb') as file:
-            head = file.read(64)
-    except OSError as error:
-        raise CheckpointError(f'{path}: expected a checkpoint (.safetensors), got: {error.strerror}; '
-                              'check the path, or leave it empty for the one that ships with the package') from error
-    if head.startswith(LFS):
-        raise CheckpointError(f'{path}: expected weights, got a Git LFS pointer; run git lfs pull')
-    if head.startswith(PICKLES) and head[8:9] != b'{':  # a header of 128 bytes (mod 256) begins as a pickle does
-        raise CheckpointError(f'{path}: expected a safetensors file, got a pickle (.pth), which can run code when '
-                              'loaded and is never opened; convert its tensors with safetensors.torch.save_file')
 
 
 def require_state(path: Path, config: ModelConfig, state: Mapping[str, Tensor]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,12 +15,15 @@ import numpy as np
 from msg_tools.camera import Array, Intrinsics, Size
 from msg_tools.errors import ImageError
 
-from .backends import Backend, choose
-from .checkpoint import default_checkpoint, load_checkpoint
+from .backends import Backend, Network, choose
+from .checkpoint_file import default_checkpoint, read_header
 from .exported import library_of, load_exported
-from .model import ModelConfig
+from .model_config import ModelConfig
 from .plan import Plan, cut, make_plan, network_input
 from .plan import resized as resized  # for who resizes as the estimator does
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +94,8 @@ class DepthEstimator:
             exported = load_exported(path, device, backend, threads)
             made, config, size, reason = exported.backend, exported.model_config, exported.fixed_size, 'exported for it'
         else:
-            checkpoint = load_checkpoint(path)
-            config, size = checkpoint.model_config, None
-            choice = choose(checkpoint.model(), Size(config.height, config.width), device, backend, threads)
+            config, size = read_header(path)[0], None
+            choice = choose(network_of(path), Size(config.height, config.width), device, backend, threads)
             made, reason = choice.backend, choice.reason
         description = f'{path.name} in {made.description} ({reason})'
         log.info('%s', description)
@@ -119,6 +123,17 @@ class DepthEstimator:
         if self._plan is None or self._plan.size != size or self._plan.camera != camera:
             self._plan = make_plan(size, camera, self.model, self.fixed_size)
         return self._plan
+
+
+def network_of(path: Path) -> Network:
+    """Return the network of a checkpoint, to be built where no converted form of just this file is kept."""
+
+    def build() -> nn.Module:
+        from .checkpoint import load_checkpoint
+
+        return load_checkpoint(path).model()
+
+    return Network(build, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def check_image(rgb: Array) -> None:

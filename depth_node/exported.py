@@ -16,9 +16,9 @@ from msg_tools.errors import BackendError, CheckpointError
 from .backends import Backend
 from .backends.protocol import INPUT, OUTPUTS
 from .backends.selection import require_device, torch_device, working
-from .checkpoint import config_of
+from .checkpoint_file import config_of
 from .header import parse_header
-from .model import ModelConfig
+from .model_config import ModelConfig
 
 SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.torchscript.pt': 'torch', '.engine': 'tensorrt'}
 

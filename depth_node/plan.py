@@ -12,7 +12,7 @@ import numpy as np
 from msg_tools.camera import Array, Intrinsics, Size
 from msg_tools.errors import CalibrationError
 
-from .model import STRIDE, ModelConfig
+from .model_config import STRIDE, ModelConfig
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def shared_data() -> Path:
 def real_drive(shared_data: Path) -> Path:
     """Return a real KITTI raw drive with scans, images, timestamps and calibration."""
     return shared_data / 'kitti/raw/2011_09_26/2011_09_26_drive_0005_sync'
+
+
+@pytest.fixture(autouse=True, scope='session')
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep converted networks in a folder of this test run, not of the user."""
+    folder = tmp_path_factory.mktemp('cache')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(folder))
+        yield folder
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from depth_node import backends
+from depth_node.backends import selection
 from depth_node.backends.selection import working
 from depth_node.backends.sizes import KEPT, PerSize
 from depth_node.backends.torch_backend import TorchBackend
@@ -113,6 +114,7 @@ def test_auto_goes_on_where_cuda_is_there_but_fails(model, monkeypatch):
     if torch.cuda.is_available():
         pytest.skip('it would work')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(selection, 'has_cuda', lambda: True)
     choice = backends.choose(model, SIZE)
     assert choice.backend.description.startswith('OpenVINO')
     assert 'PyTorch cannot use cuda' in choice.reason

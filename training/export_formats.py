@@ -48,14 +48,12 @@ def write_onnx(model: nn.Module, path: Path, header: str, form: Form) -> None:
 
 def write_openvino(model: nn.Module, path: Path, header: str, form: Form) -> None:
     """Write NAME.xml and NAME.bin; our header and the weights' digest are in the former. Raises BackendError."""
-    from depth_node.backends.openvino_backend import WEIGHTS_KEY, converted, digest, openvino
+    from depth_node.backends.openvino_backend import converted, save_graph
 
     graph = converted(model, form.size)
     graph.set_rt_info(header, [KEY])
     try:
-        openvino.save_model(graph, path, compress_to_fp16=form.half)
-        graph.set_rt_info(digest(path.with_suffix('.bin')), [WEIGHTS_KEY])
-        openvino.save_model(graph, path, compress_to_fp16=form.half)  # the same weights, now that they are known
+        save_graph(graph, path, form.half)
     except RuntimeError as error:
         raise BackendError(f'{path}: OpenVINO cannot write this network: {error}') from error
 

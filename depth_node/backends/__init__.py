@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .network import Network
 from .protocol import Backend
 from .selection import Choice, choose
 
-__all__ = ['Backend', 'Choice', 'choose']
+__all__ = ['Backend', 'Choice', 'Network', 'choose']

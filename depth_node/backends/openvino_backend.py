@@ -95,6 +95,13 @@ def converted(model: nn.Module, size: Size | None = None) -> Any:
     return graph
 
 
+def save_graph(graph: Any, path: Path, half: bool = False) -> None:
+    """Write NAME.xml and NAME.bin, the former with the latter's digest; raises RuntimeError."""
+    openvino.save_model(graph, path, compress_to_fp16=half)
+    graph.set_rt_info(digest(path.with_suffix('.bin')), [WEIGHTS_KEY])
+    openvino.save_model(graph, path, compress_to_fp16=half)  # the same weights, now that they are known
+
+
 def read_graph(path: Path) -> tuple[Any, str | None]:
     """Read a graph and our header (None: it has none) from NAME.xml and NAME.bin; raises CheckpointError.
 

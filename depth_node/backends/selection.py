@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
+from .network import Network
 from .protocol import OUTPUTS, Backend
 
 if TYPE_CHECKING:
@@ -25,17 +27,20 @@ class Choice:
     reason: str
 
 
-def choose(model: nn.Module, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0) -> Choice:
-    """Make a backend for the model and run it once at this input size.
+def choose(
+    model: nn.Module | Network, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0
+) -> Choice:
+    """Make a backend for a network and run it once at this input size.
 
     device is auto, cpu, cuda or cuda:N; backend is auto, torch, openvino or onnxruntime. Raises BackendError where the
     one that was named is not installed or does not run; auto then takes the next.
     """
     require_device(device)
+    network = model if isinstance(model, Network) else Network(lambda: model)
     refused: list[str] = []
     for place, library in candidates(device) if backend == 'auto' else [(device, backend)]:
         try:
-            made = working(_make(model, place, library, threads), size)
+            made = working(_make(network, place, library, threads), size)
         except BackendError as error:
             refused.append(str(error))
         else:
@@ -45,12 +50,21 @@ def choose(model: nn.Module, size: Size, device: str = 'auto', backend: str = 'a
 
 def candidates(device: str) -> list[tuple[str, str]]:
     """Return the device and library of the backends that auto may take, the fastest first."""
-    import torch
-
     if device.startswith('cuda'):
         return [(device, 'torch')]
-    cuda = [('cuda', 'torch')] if device == 'auto' and torch.cuda.is_available() else []
+    cuda = [('cuda', 'torch')] if device == 'auto' and has_cuda() else []
     return [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
+
+
+def has_cuda() -> bool:
+    """Return whether torch can use a GPU; torch, which takes seconds to import, is not asked where no driver is."""
+    try:
+        ctypes.CDLL('libcuda.so.1')
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def working(made: Backend, size: Size) -> Backend:
@@ -64,22 +78,23 @@ def working(made: Backend, size: Size) -> Backend:
     return made
 
 
-def _make(model: nn.Module, device: str, backend: str, threads: int) -> Backend:
+def _make(network: Network, device: str, backend: str, threads: int) -> Backend:
     """Import and make one backend; each library is imported only when it is used."""
     if backend == 'torch':
         from .torch_backend import TorchBackend
 
-        return TorchBackend(model, torch_device(device), threads)
+        return TorchBackend(network.build(), torch_device(device), threads)
     if device.startswith('cuda'):
         raise BackendError(f'expected backend torch for device {device}, got {backend}; use device cpu or auto')
     if backend == 'openvino':
-        from .openvino_backend import OpenvinoBackend, converted
+        from .openvino_backend import OpenvinoBackend
+        from .openvino_cache import cached_graph
 
-        return OpenvinoBackend(converted(model), threads)
+        return OpenvinoBackend(cached_graph(network), threads)
     if backend == 'onnxruntime':
         from .onnxruntime_backend import OnnxruntimeBackend, onnx_bytes
 
-        return OnnxruntimeBackend(onnx_bytes(model), threads)
+        return OnnxruntimeBackend(onnx_bytes(network.build()), threads)
     raise BackendError(f'expected a backend out of auto, torch, openvino, onnxruntime, got {backend!r}')
 
 
@@ -91,6 +106,4 @@ def require_device(device: str) -> None:
 
 def torch_device(device: str) -> str:
     """Return cpu or cuda for torch where auto was asked."""
-    import torch
-
-    return ('cuda' if torch.cuda.is_available() else 'cpu') if device == 'auto' else device
+    return ('cuda' if has_cuda() else 'cpu') if device == 'auto' else device
