@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from depth_node.checkpoint import load_checkpoint, save_checkpoint
@@ -132,3 +133,47 @@ def test_an_exported_file_of_one_size_is_left_out_at_others(capsys, checkpoint, 
 def test_an_unknown_network_is_one_line(capsys):
     assert bench(['network', '--network', 'nothing']) == 1
     assert 'expected --network out of mobilenet_v2' in capsys.readouterr().err
+
+
+def foreign(path, axes=None, inputs=1):
+    """Write somebody's network as ONNX."""
+    images = tuple(torch.zeros(1, 3, 32, 64) for _ in range(inputs))
+    model = Sum(inputs)
+    torch.onnx.export(model, images, str(path), dynamo=False, input_names=[f'x{i}' for i in range(inputs)],
+                      dynamic_axes=axes)
+    return str(path)
+
+
+class Sum(nn.Module):
+    def __init__(self, inputs):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, *images):
+        return self.layer(sum(images))
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_other_peoples_networks_are_timed_beside_ours(capsys, checkpoint, tmp_path, backend):
+    for name in ('onnx', backend):
+        pytest.importorskip(name)
+    path = foreign(tmp_path / 'theirs.onnx')
+    assert bench(['network', '--checkpoint', str(checkpoint), '--peer', path, '--backend', backend, '--repeat', '1',
+                  '--json']) == 0
+    rows = json.loads(capsys.readouterr().out)['rows']
+    assert [(row['network'], row['backend'], row['size']) for row in rows] == [
+        (str(checkpoint), backend, '32x64'), ('theirs', backend, '32x64')]
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+@pytest.mark.parametrize(('make', 'expected'), [
+    (lambda path: path.write_bytes(b'nothing') and str(path), 'expected an ONNX file, got'),
+    (lambda path: foreign(path, {'x0': {2: 'height'}}), 'expected an input of one fixed size (1, 3, h, w), got'),
+    (lambda path: foreign(path, inputs=2), 'expected a network of one input, got 2'),
+])
+def test_a_peer_that_cannot_be_timed_is_one_line(capsys, checkpoint, tmp_path, backend, make, expected):
+    for name in ('onnx', backend):
+        pytest.importorskip(name)
+    path = make(tmp_path / 'theirs.onnx')
+    assert bench(['network', '--checkpoint', str(checkpoint), '--peer', path, '--backend', backend]) == 1
+    assert expected in capsys.readouterr().err

@@ -19,6 +19,7 @@ from msg_tools import cli
 from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, ConfigError
 
+from .bench_peers import peers
 from .input_sizes import parse_size, size_text
 
 NAME = 'depth_bench network'
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
                         help="checkpoints, or what depth_export made of them; default: the one that ships ('default')")
     parser.add_argument('--network', nargs='+', metavar='NAME', default=[],
                         help=f'networks with weights at random: {", ".join(NETWORKS)}')
+    parser.add_argument('--peer', nargs='+', metavar='ONNX', default=[],
+                        help="other people's networks: ONNX files of one fixed input size, beside ours")
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args(argv)
     if args.repeat < 1 or args.threads < 0:
@@ -52,7 +55,8 @@ def report(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     sizes: list[Size | None] = [parse_size(text) for text in args.size or []]
     for size in sizes or [None]:
-        rows += time_in_turns(list(backends(args, size)), args.repeat)
+        cases = [*backends(args, size), *peers(args.peer, args.backend, args.threads)]
+        rows += time_in_turns(cases, args.repeat)
     if args.json:
         cli.print_json({'machine': platform.processor() or platform.machine(), 'threads': args.threads, 'rows': rows})
     else:

@@ -48,11 +48,7 @@ class OpenvinoBackend:
     """Run a graph in OpenVINO with float32 arithmetic, one request at a time."""
 
     def __init__(self, graph: Any, threads: int) -> None:
-        self.settings: dict[str, Any] = {
-            'PERFORMANCE_HINT': 'LATENCY',
-            'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the CPU has it, with other results
-            **({'INFERENCE_NUM_THREADS': threads} if threads else {}),
-        }
+        self.settings = settings(threads)
         self.graph = graph
         self.requests: PerSize[Any] = PerSize(self._compile)
         version = openvino.__version__.split('-')[0]
@@ -73,6 +69,15 @@ class OpenvinoBackend:
             return core().compile_model(graph, 'CPU', self.settings).create_infer_request()
         except RuntimeError as error:
             raise BackendError(f'OpenVINO cannot run this network at {size}: {error}') from error
+
+
+def settings(threads: int) -> dict[str, Any]:
+    """Return how OpenVINO is to run a network; threads=0: as many as it likes."""
+    return {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the CPU has it, with other results
+        **({'INFERENCE_NUM_THREADS': threads} if threads else {}),
+    }
 
 
 def converted(model: nn.Module, size: Size | None = None) -> Any:

@@ -1,0 +1,87 @@
+"""Other people's networks for depth_bench: any ONNX file of one fixed float input, in the runtimes that ours uses.
+
+They get their input ready made, where ours starts from bytes: what is left out of the time favours them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth_node.backends import Backend
+from msg_tools.camera import Array, Size
+from msg_tools.errors import BackendError
+
+NUMBERS = np.float32(0.5)  # what the input is full of; time does not depend on it
+
+
+class Peer:
+    """A network of another project that runs on an input of its own size: a Backend but for the answer."""
+
+    def __init__(self, description: str, run: Callable[[], Any]) -> None:
+        self.description, self.run = description, run
+
+    def __call__(self, rgb: Array) -> tuple[Array, Array]:
+        self.run()
+        return np.empty(0), np.empty(0)
+
+
+def peers(
+    paths: Sequence[str], backends: Sequence[str], threads: int
+) -> Iterator[tuple[tuple[str, str, Size], Backend]]:
+    """Yield every ONNX file in each backend that can run it; raises BackendError for one that cannot be run."""
+    for path in paths:
+        for name in backends:
+            if name in RUNTIMES:
+                run, shape = RUNTIMES[name](Path(path), threads)
+                yield (Path(path).stem, name, Size(*shape[-2:])), Peer(f'{path} in {name}', run)
+
+
+def in_onnxruntime(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]:
+    """Return a function that runs an ONNX file in ONNX Runtime, and its input's shape."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # its classes share no base but Exception
+        raise BackendError(f'{path}: expected an ONNX file, got: {error}') from error
+    (port,) = one(path, session.get_inputs())
+    shape = fixed(path, port.shape)
+    values = {port.name: np.full(shape, NUMBERS)}
+    return lambda: session.run(None, values), shape
+
+
+def in_openvino(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]:
+    """Return a function that runs an ONNX file in OpenVINO as our own networks run, and its input's shape."""
+    from depth_node.backends.openvino_backend import core, settings
+
+    try:
+        compiled = core().compile_model(core().read_model(path), 'CPU', settings(threads))
+    except RuntimeError as error:
+        raise BackendError(f'{path}: expected an ONNX file, got: {error}') from error
+    (port,) = one(path, compiled.inputs)
+    shape = fixed(path, [length.get_length() if length.is_static else -1 for length in port.partial_shape])
+    request, values = compiled.create_infer_request(), np.full(shape, NUMBERS)
+    return lambda: request.infer([values], share_inputs=True), shape
+
+
+def one(path: Path, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Return the inputs of a network; raises BackendError where it has more than one."""
+    if len(inputs) != 1:
+        raise BackendError(f'{path}: expected a network of one input, got {len(inputs)}')
+    return inputs
+
+
+def fixed(path: Path, shape: Sequence[Any]) -> list[int]:
+    """Return the shape of an input; raises BackendError where it is not fixed to one image."""
+    if len(shape) != 4 or not all(isinstance(length, int) and length > 0 for length in shape):
+        raise BackendError(f'{path}: expected an input of one fixed size (1, 3, h, w), got {list(shape)}')
+    return list(shape)
+
+
+RUNTIMES = {'onnxruntime': in_onnxruntime, 'openvino': in_openvino}
