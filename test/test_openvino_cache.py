@@ -83,6 +83,21 @@ def test_a_cache_that_cannot_be_written_costs_only_time(folder, monkeypatch):
     assert openvino_cache.cache_path('a') is None
 
 
+def test_code_without_its_sources_and_a_folder_of_another_user_cost_only_time(folder, monkeypatch):
+    """Both ended the node."""
+    source = Source()
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino_cache, 'read_graph', not_allowed)
+        source.depth('a')
+    monkeypatch.setattr(openvino_cache, 'CODE', ('no_such_file.py',))
+    source.depth('a')
+    assert source.built == 2
+
+
+def not_allowed(_):
+    raise PermissionError('Permission denied')
+
+
 def no_home(_):
     raise RuntimeError('Could not determine home directory.')
 

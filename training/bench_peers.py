@@ -42,39 +42,36 @@ def peers(
 
 def in_onnxruntime(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]:
     """Return a function that runs an ONNX file in ONNX Runtime, and its input's shape."""
-    import onnxruntime
+    from depth_node.backends.onnxruntime_backend import session  # says what to install where it is not
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+        made = session(str(path), threads)
     except Exception as error:  # its classes share no base but Exception
         raise BackendError(f'{path}: expected an ONNX file, got: {error}') from error
-    (port,) = one(path, session.get_inputs())
+    port = only(path, made.get_inputs())
     shape = fixed(path, port.shape)
     values = {port.name: np.full(shape, NUMBERS)}
-    return lambda: session.run(None, values), shape
+    return lambda: made.run(None, values), shape
 
 
 def in_openvino(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]:
     """Return a function that runs an ONNX file in OpenVINO as our own networks run, and its input's shape."""
-    from depth_node.backends.openvino_backend import core, settings
+    from depth_node.backends.openvino_backend import core, port_shape, settings
 
     try:
         compiled = core().compile_model(core().read_model(path), 'CPU', settings(threads))
     except RuntimeError as error:
         raise BackendError(f'{path}: expected an ONNX file, got: {error}') from error
-    (port,) = one(path, compiled.inputs)
-    shape = fixed(path, [length.get_length() if length.is_static else -1 for length in port.partial_shape])
+    shape = fixed(path, port_shape(only(path, compiled.inputs)))
     request, values = compiled.create_infer_request(), np.full(shape, NUMBERS)
     return lambda: request.infer([values], share_inputs=True), shape
 
 
-def one(path: Path, inputs: Sequence[Any]) -> Sequence[Any]:
-    """Return the inputs of a network; raises BackendError where it has more than one."""
+def only(path: Path, inputs: Sequence[Any]) -> Any:
+    """Return the one input of a network; raises BackendError where it has more."""
     if len(inputs) != 1:
         raise BackendError(f'{path}: expected a network of one input, got {len(inputs)}')
-    return inputs
+    return inputs[0]
 
 
 def fixed(path: Path, shape: Sequence[Any]) -> list[int]:

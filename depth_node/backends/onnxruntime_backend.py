@@ -35,10 +35,8 @@ class OnnxruntimeBackend:
     """Run a graph in ONNX Runtime with float32 arithmetic; a graph of any input size is as fast as one of a fixed."""
 
     def __init__(self, graph: bytes, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+            self.session = session(graph, threads)
             self.header: str | None = self.session.get_modelmeta().custom_metadata_map.get(KEY)  # None: it has none
             self.interface = interface(self.session)
         except Exception as error:  # its classes share no base but Exception
@@ -52,6 +50,13 @@ class OnnxruntimeBackend:
         except Exception as error:  # as above
             raise BackendError(f'ONNX Runtime failed: {error}') from error
         return log_depth[0, 0], log_scale[0, 0]
+
+
+def session(graph: bytes | str, threads: int) -> onnxruntime.InferenceSession:
+    """Return a session that runs an ONNX file, its bytes or its path, on the CPU; raises whatever the library does."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
 
 
 def interface(session: onnxruntime.InferenceSession) -> tuple[dict[str, list[int]], list[str]]:

@@ -31,8 +31,8 @@ def cached_graph(network: Network) -> Any:
         return converted(network.build())
     try:
         return read_graph(path)[0]
-    except CheckpointError as error:
-        log.debug('%s', error)  # none yet, or damaged
+    except (CheckpointError, OSError) as error:
+        log.debug('%s', error)  # none yet, damaged, or a folder of another user's
     graph = converted(network.build())
     try:
         keep(graph, path)
@@ -42,14 +42,14 @@ def cached_graph(network: Network) -> Any:
 
 
 def cache_path(digest: str) -> Path | None:
-    """Return where the graph of a checkpoint of this digest is or would be; None where there is no home for it."""
+    """Return where the graph of a checkpoint of this digest is or would be; None where there is no place for it."""
+    key = hashlib.sha256(digest.encode())
     try:
         folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'depth_node'
-    except RuntimeError:  # no home
+        for name in CODE:
+            key.update((Path(__file__).parent / name).read_bytes())
+    except (RuntimeError, OSError):  # no home, or a package without its sources
         return None
-    key = hashlib.sha256(digest.encode())
-    for name in CODE:
-        key.update((Path(__file__).parent / name).read_bytes())
     return folder / f'openvino-{openvino.__version__.split("-")[0]}-{key.hexdigest()[:32]}.xml'
 
 
