@@ -2,64 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from msg_tools.camera import Array, Intrinsics, Size
-from msg_tools.errors import ImageError
+from msg_tools.errors import BackendError, ImageError
 
-from .backends import Backend, Network, choose
-from .checkpoint_file import default_checkpoint, read_header
-from .exported import library_of, load_exported
+from .backends import Backend
+from .backends.protocol import WholeBackend
+from .checkpoint_file import default_checkpoint
+from .host_path import HostPath
+from .loading import load, load_spare
 from .model_config import ModelConfig
-from .plan import Plan, cut, make_plan, network_input
+from .plan import Plan, make_plan
 from .plan import resized as resized  # for who resizes as the estimator does
-
-if TYPE_CHECKING:
-    from torch import nn
+from .result import DepthResult as DepthResult
+from .result import Limits as Limits
+from .result import confidence_of as confidence_of
 
 log = logging.getLogger(__name__)
-
-TINY = 1e-6  # metres, for the logarithm of a limit of 0
-LOG_DELTA1 = math.log(1.25)  # confidence is the probability of an error below the delta1 of depth benchmarks
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Which estimates count: nearer ones and less confident ones become NaN, farther ones +Inf."""
-
-    min_depth_m: float = 0.5
-    max_depth_m: float = 80.0
-    min_confidence: float = 0.0
-
-
-@dataclass(slots=True)
-class DepthResult:
-    """The depth of one image: metres along the optical axis; NaN: no estimate, +Inf: nothing within range."""
-
-    depth_m: Array  # float32 (H, W)
-    log_scale: Array  # float32 (h/2, w/2): ln b of the Laplace error of log depth, at the network's resolution
-    plan: Plan
-    _confidence: Array | None = field(default=None, repr=False)
-
-    @property
-    def confidence(self) -> Array:
-        """Return the probability (H, W) float32 that the depth is right within a factor of 1.25; made when asked."""
-        if self._confidence is None:
-            self._confidence = upsampled(confidence_of(self.log_scale), self.plan.size)
-        return self._confidence
-
-    @property
-    def assumed_focal(self) -> bool:
-        """Return whether the camera was unknown: then metres hold only for the field of view of the training."""
-        return self.plan.camera is None
 
 
 class DepthEstimator:
@@ -70,15 +35,17 @@ class DepthEstimator:
     """
 
     def __init__(
-        self, backend: Backend, model: ModelConfig, description: str = '', fixed_size: Size | None = None
+        self, backend: Backend, model: ModelConfig, description: str = '', fixed_size: Size | None = None,
+        spare: Callable[[], Backend] | None = None,
     ) -> None:
-        """Make an estimator of a network that runs; fixed_size: the one input size that it takes, None: any."""
-        self.backend = backend
-        self.model = model
-        self.fixed_size = fixed_size
-        self.description = description or backend.description
+        """Make an estimator of a network that runs; fixed_size: the one input size that it takes, None: any.
+
+        spare makes the backend that goes on where the first one fails, as a GPU may, in the middle of its work.
+        """
+        self.model, self.fixed_size, self.spare = model, fixed_size, spare
         self.limits = Limits()
         self._plan: Plan | None = None
+        self._use(backend, description or backend.description)
 
     @classmethod
     def from_checkpoint(
@@ -90,31 +57,28 @@ class DepthEstimator:
         and BackendError, which say what is wrong and what to do.
         """
         path = Path(path) if path else default_checkpoint()
-        if library_of(path):
-            exported = load_exported(path, device, backend, threads)
-            made, config, size, reason = exported.backend, exported.model_config, exported.fixed_size, 'exported for it'
-        else:
-            config, size = read_header(path)[0], None
-            choice = choose(network_of(path), Size(config.height, config.width), device, backend, threads)
-            made, reason = choice.backend, choice.reason
-        description = f'{path.name} in {made.description} ({reason})'
+        loaded = load(path, device, backend, threads)
+        spare = partial(load_spare, path, threads) if isinstance(loaded.backend, WholeBackend) else None
+        description = f'{path.name} in {loaded.backend.description} ({loaded.reason})'
         log.info('%s', description)
-        return cls(made, config, description, size)
+        return cls(loaded.backend, loaded.model, description, loaded.fixed_size, spare)
 
     def __call__(self, rgb: Array, camera: Array | Intrinsics | None = None, out: Array | None = None) -> DepthResult:
         """Estimate the depth of an image uint8 (H, W, 3) whose camera is Intrinsics, K (3, 3), or None: unknown.
 
-        out, float32 (H, W), receives the depth if given. Raises ImageError for another image and CalibrationError
-        for a camera without a focal length or of another image size.
+        out, float32 (H, W), receives the depth if given. Raises ImageError for another image, CalibrationError for a
+        camera without a focal length or of another image size, and BackendError where the network fails; where a GPU
+        does, the CPU takes its place, once and for all.
         """
         check_image(rgb)
         plan = self.plan(Size(*rgb.shape[:2]), camera)
-        log_depth, log_scale = (cut(item, plan) for item in self.backend(network_input(rgb, plan)))
-        log_depth = np.where(np.isfinite(log_depth), log_depth + np.float32(plan.log_correction), np.float32(np.nan))
-        result = DepthResult(metres(upsampled(log_depth, plan.size, out), self.limits), log_scale, plan)
-        if self.limits.min_confidence > 0:
-            np.putmask(result.depth_m, result.confidence < self.limits.min_confidence, np.nan)
-        return result
+        try:
+            return self._path(rgb, plan, self.limits, out)
+        except BackendError as error:
+            if self.spare is None:
+                raise
+            self._replace(error)
+        return self._path(rgb, plan, self.limits, out)
 
     def plan(self, size: Size, camera: Array | Intrinsics | None) -> Plan:
         """Return how an image of this size and camera goes through the network; the last plan is kept."""
@@ -124,16 +88,17 @@ class DepthEstimator:
             self._plan = make_plan(size, camera, self.model, self.fixed_size)
         return self._plan
 
+    def _use(self, backend: Backend, description: str) -> None:
+        self.backend, self.description = backend, description
+        self._path = backend.whole if isinstance(backend, WholeBackend) else HostPath(backend)
 
-def network_of(path: Path) -> Network:
-    """Return the network of a checkpoint, to be built where no converted form of just this file is kept."""
-
-    def build() -> nn.Module:
-        from .checkpoint import load_checkpoint
-
-        return load_checkpoint(path).model()
-
-    return Network(build, hashlib.sha256(path.read_bytes()).hexdigest())
+    def _replace(self, failure: BackendError) -> None:
+        """Go on with the spare backend; raises BackendError where it does not run either."""
+        make, self.spare = self.spare, None
+        assert make is not None
+        backend = make()
+        self._use(backend, f'{backend.description} (since another one failed: {failure})')
+        log.warning('%s', self.description)
 
 
 def check_image(rgb: Array) -> None:
@@ -141,26 +106,3 @@ def check_image(rgb: Array) -> None:
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         got = f'{rgb.dtype} {rgb.shape}' if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise ImageError(f'expected an RGB image uint8 (H, W, 3), got {got}')
-
-
-def upsampled(small: Array, size: Size, out: Array | None = None) -> Array:
-    """Resize a map of the network to the image's size, float32 (H, W), bilinearly."""
-    return cv2.resize(small, (size.width, size.height), dst=out, interpolation=cv2.INTER_LINEAR)
-
-
-def confidence_of(log_scale: Array) -> Array:
-    """Return P(|error of log depth| < ln 1.25), 0..1, of a Laplace error of scale b = exp(log_scale)."""
-    with np.errstate(over='ignore'):  # a scale of 0 is a confidence of 1
-        confidence = -np.expm1(-LOG_DELTA1 * np.exp(-log_scale))
-    return np.nan_to_num(confidence, copy=False, nan=0.0)
-
-
-def metres(log_depth: Array, limits: Limits) -> Array:
-    """Turn log depth (H, W) float32 into metres in place: NaN where it is NaN or too near, +Inf where too far."""
-    far = log_depth > math.log(limits.max_depth_m)
-    near = ~(log_depth >= math.log(max(limits.min_depth_m, TINY)))  # NaN too, which cv2.exp does not promise to keep
-    cv2.exp(log_depth, dst=log_depth)
-    for mask, value in ((far, np.inf), (near, np.nan)):
-        if mask.any():
-            np.putmask(log_depth, mask, value)
-    return log_depth

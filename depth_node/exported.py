@@ -113,10 +113,12 @@ def load_openvino(path: Path, device: str, threads: int) -> tuple[Backend, dict[
 
 def load_torchscript(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:
     """Load a TorchScript file into PyTorch, after a look at its header: what is not ours does not run."""
-    from .backends.torchscript_backend import TorchscriptBackend, read_header
+    from .backends.torchscript_backend import CudaTorchscriptBackend, TorchscriptBackend, read_header
 
-    metadata = parse_header(path, read_header(path))
-    return TorchscriptBackend(path, torch_device(device), threads), metadata
+    metadata, device = parse_header(path, read_header(path)), torch_device(device)
+    if device.startswith('cuda'):
+        return CudaTorchscriptBackend(path, device), metadata
+    return TorchscriptBackend(path, device, threads), metadata
 
 
 def load_tensorrt(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:

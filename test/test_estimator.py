@@ -11,7 +11,7 @@ from depth_node.estimator import DepthEstimator, Limits, confidence_of
 from depth_node.model import ModelConfig
 from depth_node.plan import MAX_GROWTH, choose_content_size, choose_input_size, make_plan, resized
 from msg_tools.camera import Intrinsics, Size
-from msg_tools.errors import CalibrationError, CheckpointError, ImageError
+from msg_tools.errors import BackendError, CalibrationError, CheckpointError, ImageError
 
 MODEL = ModelConfig(height=64, width=96, focal_px=100.0)
 SIZE = Size(128, 192)  # twice the model's
@@ -198,16 +198,13 @@ def test_what_is_too_far_is_inf_too_near_or_no_number_is_nan_and_nothing_is_zero
 
 
 def test_one_broken_value_of_the_network_spoils_only_what_is_near_it():
-    run = estimator()
-    answer = run.backend
+    class WithAHole(FakeBackend):
+        def __call__(self, rgb):
+            log_depth, log_scale = super().__call__(rgb)
+            log_depth[3, 4] = np.nan
+            return log_depth, log_scale
 
-    def with_a_hole(rgb):
-        log_depth, log_scale = answer(rgb)
-        log_depth[3, 4] = np.nan
-        return log_depth, log_scale
-
-    run.backend = with_a_hole
-    depth_m = run(image(), camera()).depth_m
+    depth_m = DepthEstimator(WithAHole(), MODEL)(image(), camera()).depth_m
     assert np.isnan(depth_m[14, 18])
     assert np.isfinite(depth_m[30:]).all()
 
@@ -304,3 +301,46 @@ def test_the_checkpoint_that_ships_runs_in_three_lines():
     assert depth_m.shape == (375, 1242)
     assert np.isfinite(depth_m).any()
     assert 'depth_node_kitti.safetensors in PyTorch' in run.description
+
+
+class Failing(FakeBackend):
+    """Answers a few times, then fails for good, as a GPU that is gone does."""
+
+    def __init__(self, times, **answer):
+        super().__init__(**answer)
+        self.times = times
+
+    def __call__(self, rgb):
+        if len(self.seen) == self.times:
+            raise BackendError('CUDA error: unspecified launch failure')
+        return super().__call__(rgb)
+
+
+def test_where_a_backend_fails_in_the_middle_its_spare_goes_on_with_the_same_image(caplog):
+    spare = FakeBackend(depth_m=20.0)
+    run = DepthEstimator(Failing(1, depth_m=10.0), MODEL, spare=lambda: spare)
+    run(image(), camera())
+    assert not spare.seen
+    np.testing.assert_allclose(run(image(), camera()).depth_m, 20.0, rtol=1e-6)
+    assert run.backend is spare
+    assert 'a fake (since another one failed: CUDA error: unspecified launch failure)' in run.description
+    assert run.description in caplog.text
+
+
+def test_a_spare_that_fails_is_not_replaced_again():
+    run = DepthEstimator(Failing(0), MODEL, spare=lambda: Failing(1))
+    run(image(), camera())
+    for _ in range(2):
+        with pytest.raises(BackendError, match='unspecified launch failure'):
+            run(image(), camera())
+
+
+def test_a_spare_that_cannot_be_made_says_so_and_the_reason_stays_that_of_the_backend():
+    def none():
+        raise BackendError('no OpenVINO here')
+
+    run = DepthEstimator(Failing(0), MODEL, spare=none)
+    with pytest.raises(BackendError, match='no OpenVINO here'):
+        run(image(), camera())
+    with pytest.raises(BackendError, match='unspecified launch failure'):
+        run(image(), camera())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msg_tools.camera import Array
+
+if TYPE_CHECKING:
+    from ..result import DepthResult
 
 INPUT = 'rgb'  # of a graph: uint8 (1, h, w, 3)
 OUTPUTS = ('log_depth', 'log_scale')  # of a graph, in this order: float32 (1, 1, h/2, w/2)
@@ -22,3 +26,12 @@ class Backend(Protocol):
 
         Both are float32 and the caller's own. Raises BackendError where the library fails.
         """
+
+
+@runtime_checkable
+class WholeBackend(Backend, Protocol):
+    """A backend that also resizes the image and scales the answer back where it runs, so that the host need not."""
+
+    @property
+    def whole(self) -> Callable[..., DepthResult]:
+        """Return what does it all: `result = whole(rgb, plan, limits, out)`, as HostPath."""

@@ -81,9 +81,12 @@ def working(made: Backend, size: Size) -> Backend:
 def _make(network: Network, device: str, backend: str, threads: int) -> Backend:
     """Import and make one backend; each library is imported only when it is used."""
     if backend == 'torch':
-        from .torch_backend import TorchBackend
+        from .torch_backend import CudaBackend, TorchBackend
 
-        return TorchBackend(network.build(), torch_device(device), threads)
+        where = torch_device(device)
+        if where.startswith('cuda'):
+            return CudaBackend(network.build(), where)
+        return TorchBackend(network.build(), where, threads)
     if device.startswith('cuda'):
         raise BackendError(f'expected backend torch for device {device}, got {backend}; use device cpu or auto')
     if backend == 'openvino':

@@ -10,6 +10,7 @@ from torch import nn
 from msg_tools.camera import Array
 from msg_tools.errors import BackendError
 
+from .device_path import DevicePath
 from .uint8_input import Uint8Input
 
 
@@ -26,6 +27,14 @@ class TorchBackend:
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
         return infer(self.model, rgb, self.device)
+
+
+class CudaBackend(TorchBackend):
+    """Run a network on a CUDA device, and the path around it there, too."""
+
+    def __init__(self, model: nn.Module, device: str) -> None:
+        super().__init__(model, device, threads=0)
+        self.whole = DevicePath(self.model.model, self.device)
 
 
 def place(device: str, threads: int) -> torch.device:

@@ -16,6 +16,7 @@ from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, CheckpointError
 
 from ..header import KEY
+from .device_path import DevicePath, of_bytes
 from .torch_backend import infer, place
 from .uint8_input import Uint8Input
 
@@ -39,6 +40,14 @@ class TorchscriptBackend:
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
         return infer(self.model, rgb, self.device)
+
+
+class CudaTorchscriptBackend(TorchscriptBackend):
+    """Run a TorchScript file on a CUDA device, and the path around it there, too."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        super().__init__(path, device, threads=0)
+        self.whole = DevicePath(of_bytes(self.model), self.device)
 
 
 def read_header(path: Path) -> str | None:

@@ -1,0 +1,178 @@
+"""The path around a network on a GPU: an image goes there whole and metres come back, so that the host waits once.
+
+What HostPath does with OpenCV, torch does here, on any of its devices. On a GPU the work on one image size is recorded
+as a CUDA graph, which starts as one call instead of some hundred; copies go through page-locked memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from msg_tools.camera import Array, Size
+from msg_tools.errors import BackendError
+
+from ..plan import Plan
+from ..result import LOG_DELTA1, DepthResult, Limits
+
+log = logging.getLogger(__name__)
+
+Network = Callable[[Tensor], tuple[Tensor, Tensor]]  # rgb float (1, 3, h, w) in 0..255 to two maps (1, 1, h/2, w/2)
+
+WARM_UP = 3  # runs before a graph is recorded, in which the libraries choose their algorithms
+
+
+class DevicePath:
+    """From an image's bytes to metres on one of torch's devices."""
+
+    def __init__(self, network: Network, device: torch.device) -> None:
+        self.network, self.device = network, device
+        self._program: Program | None = None
+
+    def __call__(self, rgb: Array, plan: Plan, limits: Limits, out: Array | None = None) -> DepthResult:
+        """Return the depth of an image uint8 (H, W, 3), in out float32 (H, W) if given. Raises BackendError."""
+        try:
+            if self._program is None or not self._program.fits(plan):
+                self._program = None  # its memory goes first
+                self._program = Program(self.network, plan, self.device)
+            depth_m, log_scale = self._program(rgb, plan, limits)
+        except RuntimeError as error:  # torch's errors of memory and of devices are such, too
+            raise BackendError(f'PyTorch on {self.device} failed: {error}') from error
+        if out is None:
+            return DepthResult(depth_m.copy(), log_scale.copy(), plan)
+        np.copyto(out, depth_m)
+        return DepthResult(out, log_scale.copy(), plan)
+
+
+class Mirror:
+    """Memory of a device and as much of the host, page-locked where that makes copies run beside other work."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+        self.tensor = torch.zeros(shape, dtype=dtype, device=device)
+        self._host = torch.zeros(shape, dtype=dtype, pin_memory=device.type == 'cuda')
+        self.array: Array = self._host.numpy()
+
+    def upload(self) -> None:
+        """Begin to copy the host's memory to the device."""
+        self.tensor.copy_(self._host, non_blocking=True)
+
+    def download(self) -> None:
+        """Begin to copy the device's memory to the host."""
+        self._host.copy_(self.tensor, non_blocking=True)
+
+
+class Program:
+    """The work on images of one size: memory, and on a GPU its stream and the graph of what it does."""
+
+    def __init__(self, network: Network, plan: Plan, device: torch.device) -> None:
+        self.network, self.plan, self.device = network, plan, device
+        half = plan.content_size.height // 2, plan.content_size.width // 2
+        self.rgb = Mirror((*plan.size.shape, 3), torch.uint8, device)
+        self.numbers = Mirror((4,), torch.float32, device)
+        self.depth_m, self.log_scale = (Mirror(shape, torch.float32, device) for shape in (plan.size.shape, half))
+        self.stream = torch.cuda.Stream(device) if device.type == 'cuda' else None
+        self.run = self._recorded() if self.stream else self._work
+
+    def fits(self, plan: Plan) -> bool:
+        """Return whether a plan has the sizes that this program is for."""
+        return sizes_of(plan) == sizes_of(self.plan)
+
+    def __call__(self, rgb: Array, plan: Plan, limits: Limits) -> tuple[Array, Array]:
+        """Return depth (H, W) [m] and log_scale (h/2, w/2) in memory that the next call writes to."""
+        np.copyto(self.rgb.array, rgb)
+        self.numbers.array[:] = plan.log_correction, limits.log_min, limits.log_max, limits.min_confidence
+        with torch.inference_mode(), self._on_stream():
+            self.rgb.upload()
+            self.numbers.upload()
+            self.run()
+            self.depth_m.download()
+            self.log_scale.download()
+        if self.stream:
+            self.stream.synchronize()
+        return self.depth_m.array, self.log_scale.array
+
+    def _on_stream(self) -> AbstractContextManager[object]:
+        return torch.cuda.stream(self.stream) if self.stream else nullcontext()
+
+    def _recorded(self) -> Callable[[], None]:
+        """Return what does the work from a CUDA graph; call by call where the network cannot be recorded."""
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize(self.device)  # the memory was made on another stream
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            with self._on_stream():
+                for _ in range(WARM_UP):
+                    self._work()
+            torch.cuda.synchronize(self.device)
+            try:
+                with torch.cuda.graph(graph, stream=self.stream):
+                    self._work()
+            except RuntimeError as error:
+                log.warning('the work on %s is not recorded as a CUDA graph, which costs time: %s', self.device, error)
+                return self._work
+        return graph.replay
+
+    def _work(self) -> None:
+        """Compute depth and log_scale from rgb and the numbers, all on the device."""
+        log_correction, log_min, log_max, min_confidence = self.numbers.tensor.unbind()
+        maps = self.network(network_input(self.rgb.tensor, self.plan))
+        log_depth, log_scale = (cut(item.float(), self.plan) for item in maps)
+        log_depth = torch.where(torch.isfinite(log_depth), log_depth + log_correction, torch.nan)
+        log_depth = upsampled(log_depth, self.plan.size)
+        confidence = upsampled(confidence_of(log_scale), self.plan.size)
+        depth_m = torch.where(log_depth > log_max, torch.inf, log_depth.exp())
+        right = (log_depth >= log_min) & (confidence >= min_confidence)  # False for NaN
+        self.depth_m.tensor.copy_(torch.where(right, depth_m, torch.nan)[0, 0])
+        self.log_scale.tensor.copy_(log_scale[0, 0])
+
+
+def of_bytes(network: Network) -> Network:
+    """Return a network that takes images uint8 (1, h, w, 3) as one that takes float (1, 3, h, w)."""
+    return lambda rgb: network(rgb.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous())
+
+
+def sizes_of(plan: Plan) -> tuple[Size, Size, Size]:
+    """Return what a program is made for: all of a plan but its numbers."""
+    return plan.size, plan.content_size, plan.input_size
+
+
+def network_input(rgb: Tensor, plan: Plan) -> Tensor:
+    """Resize an image uint8 (H, W, 3) to float (1, 3, h, w), as plan.network_input but for its rounding to bytes."""
+    small = resized(rgb.permute(2, 0, 1)[None].float(), plan.content_size)
+    (top, left), content, room = plan.offset, plan.content_size, plan.input_size
+    return F.pad(small, (left, room.width - left - content.width, top, room.height - top - content.height))
+
+
+def resized(x: Tensor, size: Size) -> Tensor:
+    """Resize images (B, C, H, W) without aliasing, in the same steps as plan.resized."""
+    while reduction(x, size) >= 3:
+        x = F.interpolate(x, (x.shape[2] // 2, x.shape[3] // 2), mode='area')
+    if reduction(x, size) >= 1.5:
+        return F.avg_pool2d(upsampled(x, Size(2 * size.height, 2 * size.width)), 2)
+    return upsampled(x, size)
+
+
+def reduction(x: Tensor, size: Size) -> float:
+    """Return by which factor images become smaller at this size, in the direction where that is least."""
+    return min(x.shape[2] / size.height, x.shape[3] / size.width)
+
+
+def upsampled(x: Tensor, size: Size) -> Tensor:
+    """Resize maps (B, C, H, W) bilinearly, corners on corners as OpenCV does."""
+    return F.interpolate(x, size.shape, mode='bilinear', align_corners=False)
+
+
+def cut(x: Tensor, plan: Plan) -> Tensor:
+    """Cut the image's part out of a map (1, 1, h/2, w/2) of the network."""
+    top, left = plan.offset[0] // 2, plan.offset[1] // 2
+    return x[..., top : top + plan.content_size.height // 2, left : left + plan.content_size.width // 2]
+
+
+def confidence_of(log_scale: Tensor) -> Tensor:
+    """Return the confidence 0..1 of log scales, as result.confidence_of."""
+    return torch.nan_to_num(-torch.expm1(-LOG_DELTA1 * torch.exp(-log_scale)), nan=0.0)
