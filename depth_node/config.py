@@ -29,7 +29,7 @@ class NodeConfig:
     checkpoint: str = setting('', 'Checkpoint (.safetensors); empty: the one that ships with the package', live=False)
     device: str = setting('auto', 'Where the network runs', choices=('auto', 'cpu', 'cuda'), live=False)
     backend: str = setting(
-        'auto', 'What runs the network', choices=('auto', 'torch', 'openvino', 'onnxruntime'), live=False
+        'auto', 'What runs the network', choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'), live=False
     )
     threads: int = setting(0, 'CPU threads of the network; 0: as many as there are cores', low=0, high=256, live=False)
     image_transport: str = setting(

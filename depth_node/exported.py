@@ -51,8 +51,8 @@ def load_exported(path: Path, device: str = 'auto', backend: str = 'auto', threa
     require_device(device)
     if backend not in ('auto', library):
         raise BackendError(f'{path}: expected backend {library} or auto, got {backend}; export it again for {backend}')
-    if device.startswith('cuda') and library in ('onnxruntime', 'openvino'):
-        raise BackendError(f'{path}: expected device cpu or auto, since {library} runs on the CPU here, got {device}')
+    if device.startswith('cuda') and library == 'openvino':
+        raise BackendError(f'{path}: expected device cpu or auto, since {library} runs on the CPU, got {device}')
     made, metadata = LOADERS[library](path, device, threads)
     config, size = config_of(path, metadata), fixed_size(path, metadata)
     try:
@@ -95,7 +95,7 @@ def load_onnx(path: Path, device: str, threads: int) -> tuple[Backend, dict[str,
     """Load an ONNX file into ONNX Runtime."""
     from .backends.onnxruntime_backend import read_graph
 
-    backend = read_graph(path, threads)
+    backend = read_graph(path, threads, 'cpu' if device == 'auto' else device)
     metadata = parse_header(path, backend.header)
     require_interface(path, backend.interface, fixed_size(path, metadata), 'uint8')
     return backend, metadata
@@ -123,14 +123,15 @@ def load_torchscript(path: Path, device: str, threads: int) -> tuple[Backend, di
 
 def load_tensorrt(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:
     """Load a TensorRT engine."""
-    from .backends.tensorrt_backend import TensorrtBackend, read_engine
+    from .backends.tensorrt_backend import Engine, TensorrtBackend, read_engine
 
     header, engine = read_engine(path)
     metadata = parse_header(path, header)
     size = fixed_size(path, metadata)
     if size is None:
         raise CheckpointError(f'{path}: expected an engine of one input size, got none in its header')
-    return TensorrtBackend(path, engine, size), metadata
+    made = Engine(engine, size, str(path))
+    return TensorrtBackend(lambda _: made), metadata
 
 
 LOADERS = {'onnxruntime': load_onnx, 'openvino': load_openvino, 'torch': load_torchscript, 'tensorrt': load_tensorrt}

@@ -154,7 +154,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument('--color', action='store_true', help='also NAME_color.jpg, a preview')
     parser.add_argument('--checkpoint', metavar='FILE', help='another network than the one that ships')
     parser.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
-    parser.add_argument('--backend', choices=('auto', 'torch', 'openvino', 'onnxruntime'), default='auto')
+    parser.add_argument('--backend', choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'), default='auto')
     parser.add_argument('--json', action='store_true', help='print a summary as one JSON object')
     return parser
 

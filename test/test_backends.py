@@ -126,14 +126,44 @@ def test_cuda_without_a_device_is_refused(model, monkeypatch):
         backends.choose(model, SIZE, 'cuda')
 
 
-def test_cuda_is_for_torch_alone(model):
-    with pytest.raises(BackendError, match='expected backend torch for device cuda'):
+def test_openvino_is_not_for_cuda(model):
+    with pytest.raises(BackendError, match='expected backend torch, tensorrt or onnxruntime for device cuda'):
         backends.choose(model, SIZE, 'cuda', 'openvino')
+
+
+def test_an_onnxruntime_without_cuda_says_what_to_install(model):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    if 'CUDAExecutionProvider' in onnxruntime.get_available_providers():
+        pytest.skip('it has CUDA')
+    with pytest.raises(BackendError, match=r'can use cuda, got .*CPUExecutionProvider; install onnxruntime-gpu'):
+        backends.choose(model, SIZE, 'cuda', 'onnxruntime')
+
+
+def test_an_onnxruntime_that_takes_the_cpu_without_a_word_is_refused(model, monkeypatch):
+    """It does where CUDA's libraries are missing."""
+    onnxruntime = pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnx')
+    make, asked = onnxruntime.InferenceSession, []
+
+    def session(graph, options, providers):
+        asked.extend(providers)
+        return make(graph, options, providers=['CPUExecutionProvider'])
+
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CUDAExecutionProvider'])
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', session)
+    with pytest.raises(BackendError, match='expected an ONNX Runtime that can use cuda:1'):
+        backends.choose(model, SIZE, 'cuda:1', 'onnxruntime')
+    assert asked[0] == ('CUDAExecutionProvider', {'device_id': '1'})
+
+
+def test_tensorrt_is_not_for_the_cpu(model):
+    with pytest.raises(BackendError, match='expected device cuda or auto for backend tensorrt, got cpu'):
+        backends.choose(model, SIZE, 'cpu', 'tensorrt')
 
 
 def test_an_unknown_backend_is_refused(model):
     with pytest.raises(BackendError, match='expected a backend out of auto, torch'):
-        backends.choose(model, SIZE, 'cpu', 'tensorrt')
+        backends.choose(model, SIZE, 'cpu', 'tflite')
 
 
 @pytest.mark.parametrize('backend', ['auto', 'torch', 'openvino'])
@@ -147,7 +177,7 @@ def test_a_cuda_device_with_a_number_is_one(model, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(BackendError, match='expected a CUDA device, got none'):
         backends.choose(model, SIZE, 'cuda:1')
-    with pytest.raises(BackendError, match='expected backend torch for device cuda:1'):
+    with pytest.raises(BackendError, match='expected backend torch, tensorrt or onnxruntime for device cuda:1'):
         backends.choose(model, SIZE, 'cuda:1', 'openvino')
 
 

@@ -516,9 +516,10 @@ def test_a_file_brings_its_backend(exported, name):
         DepthEstimator.from_checkpoint(exported(name), 'cpu', other)
 
 
-@pytest.mark.parametrize('name', ['onnx', 'openvino'])
-def test_cpu_libraries_refuse_cuda(exported, name):
-    with pytest.raises(BackendError, match='expected device cpu or auto'):
+@pytest.mark.parametrize(('name', 'text'), [('onnx', 'ONNX Runtime that can use cuda'),
+                                            ('openvino', 'expected device cpu or auto')])
+def test_libraries_of_the_cpu_refuse_cuda(exported, name, text):
+    with pytest.raises(BackendError, match=text):
         DepthEstimator.from_checkpoint(exported(name), 'cuda')
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: an ONNX graph, exported in memory or read from a file."""
+"""ONNX Runtime on the CPU or a CUDA device: an ONNX graph, exported in memory or read from a file."""
 
 from __future__ import annotations
 
@@ -26,22 +26,28 @@ try:
 except ImportError as error:
     raise BackendError(f'expected ONNX Runtime for backend onnxruntime, got none; {INSTALL}') from error
 
+CUDA = 'CUDAExecutionProvider'
 EXAMPLE = Size(64, 96)
 ANY_SIZE = {INPUT: ((1, 'height'), (2, 'width')), **dict.fromkeys(OUTPUTS, ((2, 'height'), (3, 'width')))}
 OPSET = 17  # the first with all that our networks use; runtimes of 2022 know it
 
 
 class OnnxruntimeBackend:
-    """Run a graph in ONNX Runtime with float32 arithmetic; a graph of any input size is as fast as one of a fixed."""
+    """Run a graph in ONNX Runtime with float32 arithmetic; a graph of any input size is as fast as one of a fixed.
 
-    def __init__(self, graph: bytes, threads: int) -> None:
+    device is cpu, cuda or cuda:N.
+    """
+
+    def __init__(self, graph: bytes, threads: int, device: str = 'cpu') -> None:
+        require_provider(device, onnxruntime.get_available_providers())
         try:
-            self.session = session(graph, threads)
+            self.session = session(graph, threads, device)
             self.header: str | None = self.session.get_modelmeta().custom_metadata_map.get(KEY)  # None: it has none
             self.interface = interface(self.session)
         except Exception as error:  # its classes share no base but Exception
             raise BackendError(f'ONNX Runtime cannot run this network: {error}') from error
-        self.description = (f'ONNX Runtime {onnxruntime.__version__} on CPU'
+        self.device = device
+        self.description = (f'ONNX Runtime {onnxruntime.__version__} on {"CPU" if device == "cpu" else device}'
                             + (f', {threads} threads' if threads else ''))
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
@@ -52,11 +58,26 @@ class OnnxruntimeBackend:
         return log_depth[0, 0], log_scale[0, 0]
 
 
-def session(graph: bytes | str, threads: int) -> onnxruntime.InferenceSession:
-    """Return a session that runs an ONNX file, its bytes or its path, on the CPU; raises whatever the library does."""
+def session(graph: bytes | str, threads: int, device: str = 'cpu') -> onnxruntime.InferenceSession:
+    """Return a session that runs an ONNX file, its bytes or its path, on a device; raises whatever the library does."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+    cuda = [(CUDA, {'device_id': device.partition(':')[2] or '0'})] if device != 'cpu' else []
+    return onnxruntime.InferenceSession(graph, options, providers=[*cuda, 'CPUExecutionProvider'])
+
+
+def on_its_device(backend: OnnxruntimeBackend) -> OnnxruntimeBackend:
+    """Return a backend that runs where it was told to; raises BackendError where the library took the CPU instead."""
+    require_provider(backend.device, backend.session.get_providers())
+    return backend
+
+
+def require_provider(device: str, found: list[str]) -> None:
+    """Raise BackendError where a device is not among what ONNX Runtime has."""
+    if device != 'cpu' and CUDA not in found:
+        raise BackendError(f'expected an ONNX Runtime that can use {device}, got {onnxruntime.__version__} with '
+                           f'{", ".join(found)}; install onnxruntime-gpu in place of onnxruntime, with the CUDA '
+                           'libraries that it asks for, or use device cpu')
 
 
 def interface(session: onnxruntime.InferenceSession) -> tuple[dict[str, list[int]], list[str]]:
@@ -67,13 +88,15 @@ def interface(session: onnxruntime.InferenceSession) -> tuple[dict[str, list[int
     return inputs, [port.name for port in session.get_outputs()]
 
 
-def read_graph(path: Path, threads: int) -> OnnxruntimeBackend:
-    """Read an ONNX file; raises CheckpointError where it is cut short or no ONNX."""
+def read_graph(path: Path, threads: int, device: str = 'cpu') -> OnnxruntimeBackend:
+    """Read an ONNX file; raises CheckpointError where it is cut short or no ONNX, BackendError without the device."""
+    require_provider(device, onnxruntime.get_available_providers())
     try:
-        return OnnxruntimeBackend(path.read_bytes(), threads)
+        made = OnnxruntimeBackend(path.read_bytes(), threads, device)
     except (OSError, BackendError) as error:
         raise CheckpointError(f'{path}: expected a whole ONNX file, got {path.stat().st_size} bytes that do not load '
                               f'({error}); was the copy or download cut short?') from error
+    return on_its_device(made)
 
 
 def onnx_bytes(model: nn.Module, size: Size | None = None) -> bytes:

@@ -32,8 +32,8 @@ def choose(
 ) -> Choice:
     """Make a backend for a network and run it once at this input size.
 
-    device is auto, cpu, cuda or cuda:N; backend is auto, torch, openvino or onnxruntime. Raises BackendError where the
-    one that was named is not installed or does not run; auto then takes the next.
+    device is auto, cpu, cuda or cuda:N; backend is auto or one of MAKERS. Raises BackendError where the one that was
+    named is not installed or does not run; auto then takes the next.
     """
     require_device(device)
     network = model if isinstance(model, Network) else Network(lambda: model)
@@ -80,25 +80,45 @@ def working(made: Backend, size: Size) -> Backend:
 
 def _make(network: Network, device: str, backend: str, threads: int) -> Backend:
     """Import and make one backend; each library is imported only when it is used."""
-    if backend == 'torch':
-        from .torch_backend import CudaBackend, TorchBackend
+    if backend not in MAKERS:
+        raise BackendError(f'expected a backend out of auto, {", ".join(MAKERS)}, got {backend!r}')
+    return MAKERS[backend](network, device, threads)
 
-        where = torch_device(device)
-        if where.startswith('cuda'):
-            return CudaBackend(network.build(), where)
-        return TorchBackend(network.build(), where, threads)
+
+def _torch(network: Network, device: str, threads: int) -> Backend:
+    from .torch_backend import CudaBackend, TorchBackend
+
+    where = torch_device(device)
+    return CudaBackend(network.build(), where) if where.startswith('cuda') else TorchBackend(network.build(), where,
+                                                                                            threads)
+
+
+def _openvino(network: Network, device: str, threads: int) -> Backend:
     if device.startswith('cuda'):
-        raise BackendError(f'expected backend torch for device {device}, got {backend}; use device cpu or auto')
-    if backend == 'openvino':
-        from .openvino_backend import OpenvinoBackend
-        from .openvino_cache import cached_graph
+        raise BackendError(f'expected backend torch, tensorrt or onnxruntime for device {device}, got openvino; '
+                           'use device cpu or auto')
+    from .openvino_backend import OpenvinoBackend
+    from .openvino_cache import cached_graph
 
-        return OpenvinoBackend(cached_graph(network), threads)
-    if backend == 'onnxruntime':
-        from .onnxruntime_backend import OnnxruntimeBackend, onnx_bytes
+    return OpenvinoBackend(cached_graph(network), threads)
 
-        return OnnxruntimeBackend(onnx_bytes(network.build()), threads)
-    raise BackendError(f'expected a backend out of auto, torch, openvino, onnxruntime, got {backend!r}')
+
+def _onnxruntime(network: Network, device: str, threads: int) -> Backend:
+    from .onnxruntime_backend import OnnxruntimeBackend, on_its_device, onnx_bytes
+
+    place = 'cpu' if device == 'auto' else device
+    return on_its_device(OnnxruntimeBackend(onnx_bytes(network.build()), threads, place))
+
+
+def _tensorrt(network: Network, device: str, threads: int) -> Backend:
+    if device == 'cpu':
+        raise BackendError('expected device cuda or auto for backend tensorrt, got cpu')
+    from .tensorrt_cache import tensorrt_backend
+
+    return tensorrt_backend(network)
+
+
+MAKERS = {'torch': _torch, 'openvino': _openvino, 'onnxruntime': _onnxruntime, 'tensorrt': _tensorrt}
 
 
 def require_device(device: str) -> None:

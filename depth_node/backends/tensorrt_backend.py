@@ -1,19 +1,24 @@
-"""TensorRT on a CUDA device: an engine that was built for this GPU and this version of TensorRT.
+"""TensorRT on a CUDA device: engines, each built for one input size, this GPU and this version of TensorRT.
 
 An engine has no room for a header, so ours lies before it: its length (4 bytes, little-endian), its text, the engine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, CheckpointError
 
+from .device_path import DevicePath, of_bytes
 from .protocol import INPUT, OUTPUTS
+from .sizes import PerSize
+from .torch_backend import infer
 
 try:
     import tensorrt
@@ -25,44 +30,64 @@ LENGTH = 4
 
 
 class TensorrtBackend:
-    """Run an engine of one input size; torch holds the memory."""
+    """Run the engine of an image's size, and the path around it on the GPU, too."""
 
-    def __init__(self, path: Path, engine: bytes, size: Size) -> None:
-        if not torch.cuda.is_available():
-            raise BackendError(f'{path}: expected a CUDA device that PyTorch {torch.__version__} can use, got none')
-        self.engine = tensorrt.Runtime(logger()).deserialize_cuda_engine(engine)
-        if self.engine is None:
-            raise BackendError(f'{path}: expected an engine for this GPU and TensorRT {tensorrt.__version__}, got one '
-                               'that it refuses; export it again on this machine')
-        require_interface(path, self.engine, size)
-        self.context = self.engine.create_execution_context()
-        self.stream = torch.cuda.Stream()
-        self.rgb = torch.empty((1, *size.shape, 3), dtype=torch.uint8, device='cuda')
-        half = (1, 1, size.height // 2, size.width // 2)
-        self.maps = [torch.empty(half, dtype=torch.float32, device='cuda') for _ in OUTPUTS]
-        for name, tensor in zip([INPUT, *OUTPUTS], [self.rgb, *self.maps], strict=True):
-            self.context.set_tensor_address(name, tensor.data_ptr())
+    def __init__(self, engine_of: Callable[[Size], Engine]) -> None:
+        require_cuda()
+        self.engines = PerSize(engine_of)
+        self.device = torch.device('cuda')
+        self.whole = DevicePath(of_bytes(self._run), self.device)
         self.description = f'TensorRT {tensorrt.__version__} on {torch.cuda.get_device_name()}'
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
-        if rgb.shape != self.rgb.shape[1:]:
-            raise BackendError(f'TensorRT: expected an image {tuple(self.rgb.shape[1:])}, got {rgb.shape}')
-        with torch.cuda.stream(self.stream):
-            self.rgb.copy_(torch.from_numpy(rgb)[None])
-            if not self.context.execute_async_v3(self.stream.cuda_stream):
-                raise BackendError('TensorRT failed; its message is on stderr')
-            log_depth, log_scale = torch.cat(self.maps, 1)[0].cpu().numpy()
+        return infer(self._run, rgb, self.device)
+
+    def _run(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        return self.engines[Size(*rgb.shape[1:3])](rgb)
+
+
+class Engine:
+    """An engine that runs on torch's current stream; torch holds the memory."""
+
+    def __init__(self, data: bytes, size: Size, name: str) -> None:
+        require_cuda()
+        self.engine = tensorrt.Runtime(logger()).deserialize_cuda_engine(data)
+        if self.engine is None:
+            raise BackendError(f'{name}: expected an engine for this GPU and TensorRT {tensorrt.__version__}, got one '
+                               'that it refuses; export it again on this machine')
+        require_interface(name, self.engine, size)
+        self.context = self.engine.create_execution_context()
+        self.rgb = torch.empty((1, *size.shape, 3), dtype=torch.uint8, device='cuda')
+        half = (1, 1, size.height // 2, size.width // 2)
+        self.maps = tuple(torch.empty(half, dtype=torch.float32, device='cuda') for _ in OUTPUTS)
+        for port, tensor in zip([INPUT, *OUTPUTS], [self.rgb, *self.maps], strict=True):
+            self.context.set_tensor_address(port, tensor.data_ptr())
+
+    def __call__(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log_depth and log_scale (1, 1, h/2, w/2), in memory that the next call writes to, of uint8 images."""
+        if rgb.shape != self.rgb.shape:
+            raise BackendError(f'TensorRT: expected an image {tuple(self.rgb.shape[1:])}, got {tuple(rgb.shape[1:])}')
+        self.rgb.copy_(rgb)
+        if not self.context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+            raise BackendError('TensorRT failed; its message is on stderr')
+        log_depth, log_scale = self.maps
         return log_depth, log_scale
 
 
-def require_interface(path: Path, engine: Any, size: Size) -> None:
+def require_cuda() -> None:
+    """Raise BackendError where torch, which holds the memory, can use no GPU."""
+    if not torch.cuda.is_available():
+        raise BackendError(f'expected a CUDA device that PyTorch {torch.__version__} can use for TensorRT, got none')
+
+
+def require_interface(name: str, engine: Any, size: Size) -> None:
     """Raise CheckpointError where an engine would read or write other memory than what is made for this input size."""
     half = [1, 1, size.height // 2, size.width // 2]
     wanted = {INPUT: f'UINT8 {[1, *size.shape, 3]}', **dict.fromkeys(OUTPUTS, f'FLOAT {half}')}
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-    found = {name: f'{engine.get_tensor_dtype(name).name} {list(engine.get_tensor_shape(name))}' for name in names}
+    found = {port: f'{engine.get_tensor_dtype(port).name} {list(engine.get_tensor_shape(port))}' for port in names}
     if found != wanted:
-        raise CheckpointError(f'{path}: expected an engine with {wanted}, got one with {found}; '
+        raise CheckpointError(f'{name}: expected an engine with {wanted}, got one with {found}; '
                               'was it changed after depth_export?')
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from msg_tools.camera import Array
 from msg_tools.errors import BackendError
@@ -47,7 +48,7 @@ def place(device: str, threads: int) -> torch.device:
     return torch.device(device)
 
 
-def infer(model: nn.Module, rgb: Array, device: torch.device) -> tuple[Array, Array]:
+def infer(model: Callable[[Tensor], tuple[Tensor, Tensor]], rgb: Array, device: torch.device) -> tuple[Array, Array]:
     """Run a network that takes bytes on an image uint8 (h, w, 3); raises BackendError where torch fails."""
     try:
         with torch.inference_mode():

@@ -1,0 +1,73 @@
+"""TensorRT engines, kept from one start to the next: building one takes a minute.
+
+Their names come from the checkpoint, the code that exports it, the input size, the GPU and TensorRT's version: where
+one of these changes, another engine is built. Each carries its own digest: one cut short is built again, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from msg_tools.camera import Size
+from msg_tools.errors import BackendError, CheckpointError
+from msg_tools.whole_file import write_whole
+
+from .kept_files import forget_oldest, kept_path
+from .network import Network
+from .onnxruntime_backend import onnx_bytes
+from .tensorrt_backend import Engine, TensorrtBackend, built, read_engine, require_cuda, tensorrt, with_header
+
+log = logging.getLogger(__name__)
+
+CODE = '../model.py', 'uint8_input.py', 'onnxruntime_backend.py', 'tensorrt_backend.py'
+START = 'tensorrt'
+
+
+def tensorrt_backend(network: Network) -> TensorrtBackend:
+    """Return a backend that builds an engine for each size that it meets, or takes it from the cache."""
+    return TensorrtBackend(partial(cached_engine, network))
+
+
+def cached_engine(network: Network, size: Size) -> Engine:
+    """Return a network's engine for an input size, from the cache where it is there. Raises BackendError."""
+    require_cuda()
+    path = engine_path(network.digest, size) if network.digest else None
+    if path is None:
+        return Engine(built(onnx_bytes(network.build(), size)), size, START)
+    try:
+        return Engine(whole_engine(path), size, path.name)
+    except (BackendError, CheckpointError) as error:
+        log.debug('%s', error)  # none yet, cut short, or refused
+    log.warning('building a TensorRT engine for images of %s, once: this takes a minute', size)
+    data = built(onnx_bytes(network.build(), size))
+    try:
+        keep(data, path)
+    except OSError as error:
+        log.debug('%s: not kept: %s', path, error)
+    return Engine(data, size, path.name)
+
+
+def engine_path(digest: str, size: Size) -> Path | None:
+    """Return where the engine of a checkpoint of this digest is or would be for this machine's GPU."""
+    gpu = f'{torch.cuda.get_device_name()} {torch.cuda.get_device_capability()}'
+    return kept_path(START, '.engine', CODE, digest, tensorrt.__version__, gpu, str(size))
+
+
+def whole_engine(path: Path) -> bytes:
+    """Read an engine from the cache; raises CheckpointError where it is not there or not whole."""
+    header, data = read_engine(path)
+    if header != hashlib.sha256(data).hexdigest():
+        raise CheckpointError(f'{path}: expected an engine with its digest, got one that was cut short or changed')
+    return data
+
+
+def keep(data: bytes, path: Path) -> None:
+    """Write an engine to the cache, whole or not at all, and forget the oldest ones; OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, with_header(hashlib.sha256(data).hexdigest(), data))
+    forget_oldest(path, START)
