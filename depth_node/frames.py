@@ -1,17 +1,15 @@
-"""From arriving messages to frames to work on: pair image and camera_info, keep the newest, hand it to a thread.
+"""From arriving messages to frames to work on: each image with its camera_info.
 
 Knows no ROS: a message is anything with `header.stamp.sec` and `.nanosec`.
 """
 
 from __future__ import annotations
 
-import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-T = TypeVar('T')
+from dataclasses import dataclass, field
+from typing import Any
 
 RECENT_INFOS = 10
 NO_INFO = 'no camera_info yet'
@@ -30,6 +28,7 @@ class Pair:
 
     image: Any
     info: Any
+    found_s: float = field(default_factory=time.perf_counter, compare=False)  # when, on the performance counter
 
 
 class Pairing:
@@ -67,56 +66,3 @@ class Pairing:
         last = self.infos[-1] if self.infos else None
         fresh = last is not None and (not max_age_ns or abs(stamp_ns(last) - stamp) <= max_age_ns)
         return last if fresh else None
-
-
-class Newest(Generic[T]):
-    """A place for one item between two threads: a newer one replaces the one that waits."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._item: T | None = None
-        self._closed = False
-
-    def put(self, item: T) -> bool:
-        """Leave an item; return whether it replaced one that nobody took."""
-        with self._condition:
-            replaced = self._item is not None
-            self._item = item
-            self._condition.notify()
-            return replaced
-
-    def take(self) -> T | None:
-        """Wait for an item and take it; None where the place was closed."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._closed or self._item is not None)
-            item, self._item = self._item, None
-            return None if self._closed else item
-
-    def close(self) -> None:
-        """Wake whoever waits, with None."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
-
-
-class Worker(Generic[T]):
-    """A thread that gives the newest item to a function, one at a time, so that no queue can grow."""
-
-    def __init__(self, function: Callable[[T], None], name: str) -> None:
-        self.function = function
-        self.newest: Newest[T] = Newest()
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.thread.start()
-
-    def put(self, item: T) -> bool:
-        """Hand over an item; return whether it replaced one that was not begun."""
-        return self.newest.put(item)
-
-    def stop(self) -> None:
-        """Finish the item at work, forget the one that waits, and end the thread."""
-        self.newest.close()
-        self.thread.join()
-
-    def _run(self) -> None:
-        while (item := self.newest.take()) is not None:
-            self.function(item)

@@ -43,7 +43,7 @@ class Spread:
         return cls(*(round(float(value), 3) for value in (*np.percentile(values, (50, 90, 99)), values.max())))
 
     def __str__(self) -> str:
-        return f'{self.p50:.1f} / {self.p90:.1f} / {self.p99:.1f}'
+        return f'{self.p50:.1f} / {self.p90:.1f} / {self.p99:.1f} / {self.max:.1f}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,13 @@ class Snapshot:
 
 
 class Frame:
-    """One frame on its way; `stage` runs a step of it and notes how long that took."""
+    """One frame on its way; `stage` runs a step of it and notes how long that took.
 
-    def __init__(self) -> None:
+    begin_s: when it began, on the performance counter, if that was before now.
+    """
+
+    def __init__(self, begin_s: float | None = None) -> None:
+        self.begin_s = time.perf_counter() if begin_s is None else begin_s
         self.seconds: dict[str, float] = {}
 
     def stage(self, name: str, function: Callable[..., T], *args: Any) -> T:
@@ -112,15 +116,19 @@ class Monitor:
             self._dropped[reason] += 1
 
     @contextmanager
-    def frame(self) -> Iterator[Frame]:
-        """Time one frame; if it raises, count it as dropped, report the error, and go on."""
-        frame, start = Frame(), time.perf_counter()
+    def frame(self, frame: Frame | None = None, last: bool = True) -> Iterator[Frame]:
+        """Time one frame, or a part of its work; if it raises, count it as dropped, report the error, and go on.
+
+        After the last part without an error it counts as published.
+        """
+        frame = frame or Frame()
         try:
             yield frame
         except Exception as error:  # one bad frame, whatever is wrong with it, must not stop the ones after it
             self._fail(error)
         else:
-            self._finish({**frame.seconds, 'total': time.perf_counter() - start})
+            if last:
+                self._finish({**frame.seconds, 'total': time.perf_counter() - frame.begin_s})
 
     def _fail(self, error: Exception) -> None:
         reason = next((text for kind, text in REASONS.items() if isinstance(error, kind)), 'internal error')

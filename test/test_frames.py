@@ -1,12 +1,10 @@
-"""Pairing, the place for the newest item, and the thread that takes it."""
+"""Each image with its camera_info."""
 
-import threading
-import time
 from types import SimpleNamespace
 
 import pytest
 
-from depth_node.frames import NO_INFO, OLD_INFO, Newest, Pair, Pairing, Worker, stamp_ns
+from depth_node.frames import NO_INFO, OLD_INFO, Pair, Pairing, stamp_ns
 
 
 def message(stamp_s=1.0, name=''):
@@ -82,58 +80,3 @@ def test_few_infos_are_kept(pairing):
     for i in range(100):
         pairing.add_info(message(float(i)))
     assert len(pairing.infos) == 10
-
-
-def test_the_newest_item_replaces_the_one_that_waits():
-    newest: Newest[int] = Newest()
-    assert not newest.put(1)
-    assert newest.put(2)
-    assert newest.take() == 2
-    assert not newest.put(3)
-
-
-def test_closing_wakes_who_waits():
-    newest: Newest[int] = Newest()
-    taken = []
-    thread = threading.Thread(target=lambda: taken.append(newest.take()))
-    thread.start()
-    newest.close()
-    thread.join(5)
-    assert taken == [None]
-
-
-def test_a_slow_worker_does_the_newest_and_never_queues():
-    begin, go, done = threading.Event(), threading.Event(), []
-
-    def work(item):
-        begin.set()
-        go.wait(5)
-        done.append(item)
-
-    worker = Worker(work, 'test')
-    assert not worker.put(0)
-    assert begin.wait(5)
-    assert [worker.put(i) for i in range(1, 5)] == [False, True, True, True]
-    go.set()
-    deadline = time.monotonic() + 5
-    while len(done) < 2 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    worker.stop()
-    assert done == [0, 4]
-    assert not worker.thread.is_alive()
-
-
-def test_stopping_finishes_the_item_at_work_and_forgets_the_next():
-    begin, done = threading.Event(), []
-
-    def work(item):
-        begin.set()
-        time.sleep(0.05)
-        done.append(item)
-
-    worker = Worker(work, 'test')
-    worker.put(1)
-    assert begin.wait(5)
-    worker.put(2)
-    worker.stop()
-    assert done == [1]

@@ -35,7 +35,7 @@ def monitor(clock, reported):
 def test_percentiles_of_a_hundred_and_one_numbers_are_those_numbers():
     assert Spread.of(np.arange(101) / 1000) == Spread(50.0, 90.0, 99.0, 100.0)
     assert Spread.of([0.002]) == Spread(2.0, 2.0, 2.0, 2.0)
-    assert str(Spread(1.0, 2.25, 3.0, 4.0)) == '1.0 / 2.2 / 3.0'
+    assert str(Spread(1.0, 2.25, 3.0, 4.0)) == '1.0 / 2.2 / 3.0 / 4.0'
 
 
 def test_nothing_yet(monitor):

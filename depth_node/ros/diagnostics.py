@@ -90,5 +90,5 @@ def describe(facts: Facts, frames: Snapshot) -> dict[str, str]:
     for name, spread in frames.stages.items():
         other_clock = name.endswith(' age') and abs(spread.p50) > PLAUSIBLE_AGE_MS
         text = "stamps are not of this clock (a bag? then use_sim_time and its /clock)" if other_clock else str(spread)
-        values[f'{name} p50 / p90 / p99 [ms]'] = text
+        values[f'{name} p50 / p90 / p99 / max [ms]'] = text
     return {key: value for key, value in values.items() if value}

@@ -13,14 +13,15 @@ from msg_tools.errors import DepthNodeError
 from ..cameras import Cameras, View
 from ..config import NodeConfig
 from ..estimator import DepthEstimator, DepthResult, Limits
-from ..frames import Pair, Worker, stamp_ns
-from ..monitor import IDLE, SUPERSEDED, Monitor, Snapshot
+from ..frames import Pair, stamp_ns
+from ..monitor import IDLE, SUPERSEDED, Frame, Monitor, Snapshot
+from ..threads import Relay, Worker
 from . import dds
 from .diagnostics import Diagnostics, Facts
 from .images import to_rgb
 from .inputs import Inputs
 from .lifecycle import TellingNode, transition
-from .outputs import Outputs, Scene
+from .outputs import SLOTS, Job, Outputs, Scene
 from .parameters import Parameters
 
 NAME = 'depth_node'
@@ -32,8 +33,9 @@ class DepthNode(TellingNode):
 
     estimator: DepthEstimator  # this and the outputs exist when configured
     outputs: Outputs
-    inputs: Inputs  # this and the worker exist when active
+    inputs: Inputs  # this and the threads exist when active
     worker: Worker[Pair]
+    publishing: Relay[Job]
 
     def __init__(self, **options: Any) -> None:
         """Declare the parameters; raises ConfigError where one has a wrong value."""
@@ -41,6 +43,7 @@ class DepthNode(TellingNode):
         self.parameters = Parameters(self)
         self.monitor = Monitor(self.report)
         self.cameras = Cameras()
+        self.slot = 0  # of the messages that the next frame fills
         self.warned_s: dict[str, float] = {}
         for text in dds.warnings():
             self.get_logger().warning(text)
@@ -65,7 +68,8 @@ class DepthNode(TellingNode):
 
     @transition('active')
     def on_activate(self) -> None:
-        """Subscribe, and start the thread that works on the newest image."""
+        """Subscribe, and start the threads that work on the newest image and publish the last one's depth."""
+        self.publishing = Relay(self.on_depth, f'{NAME}_publish')
         self.worker = Worker(self.on_frame, NAME)
         self.inputs = Inputs(self, self.parameters, self.on_image, self.on_pair, self.on_drop)
         self.get_logger().info(f'waiting for {self.inputs.image.topic} and {self.inputs.info.topic}')
@@ -91,6 +95,7 @@ class DepthNode(TellingNode):
         if self.state == 'active':
             self.inputs.destroy()
             self.worker.stop()
+            self.publishing.stop()
             self.state = 'inactive'
 
     def release(self) -> None:
@@ -125,12 +130,19 @@ class DepthNode(TellingNode):
         if not wanted:
             self.monitor.drop(IDLE)
             return
-        with self.monitor.frame() as frame:
+        with self.monitor.frame(Frame(pair.found_s), last=False) as frame:
+            frame.seconds['wait'] = time.perf_counter() - frame.begin_s
             view = self.view_of(pair, config)
             rgb = frame.stage('convert', to_rectified_rgb, pair.image, view)
             result = frame.stage('infer', self.infer, rgb, view, config)
-            frame.stage('publish', self.outputs.publish, wanted, Scene(rgb, result, config), pair.image.header)
-            frame.seconds['publish age'] = self.age_s(pair.image)
+            self.publishing.put(Job(frame, wanted, Scene(rgb, result, config), pair.image.header, self.slot))
+            self.slot = (self.slot + 1) % SLOTS
+
+    def on_depth(self, job: Job) -> None:
+        """Publish a frame, while the next one is worked on."""
+        with self.monitor.frame(job.frame) as frame:
+            frame.stage('publish', self.outputs.publish, job)
+            frame.seconds['publish age'] = self.age_s(job)
 
     def view_of(self, pair: Pair, config: NodeConfig) -> View:
         """Return how images of this camera are used; log it when it is new."""
@@ -143,7 +155,7 @@ class DepthNode(TellingNode):
     def infer(self, rgb: Array, view: View, config: NodeConfig) -> DepthResult:
         """Estimate depth, into the memory of the outgoing message where that is float."""
         self.estimator.limits = Limits(config.min_depth_m, config.max_depth_m, config.min_confidence)
-        return self.estimator(rgb, view.camera, self.outputs.depth_buffer(Size(*rgb.shape[:2]), config))
+        return self.estimator(rgb, view.camera, self.outputs.depth_buffer(Size(*rgb.shape[:2]), config, self.slot))
 
     def age_s(self, image: Any) -> float:
         """Return how long ago [s] on the ROS clock the image was taken."""

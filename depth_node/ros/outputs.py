@@ -22,7 +22,9 @@ from msg_tools.message_data import data_buffer
 
 from ..config import NodeConfig
 from ..estimator import DepthResult
+from ..monitor import Frame
 
+SLOTS = 2  # messages of each kind: one is filled while the other one is published
 QUEUE = 2  # a slow subscriber gets the newest frames, not old ones
 MM_PER_M = 1000.0
 MAX_MM = 65535
@@ -50,18 +52,31 @@ class Output:
         qos = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         options = QoSOverridingOptions.with_default_policies()
         self.publisher: Any = node.create_publisher(kind, topic, qos, qos_overriding_options=options)
-        self.topic, self.fill, self.message = topic, fill, kind()
+        self.topic, self.fill = topic, fill
+        self.messages = tuple(kind() for _ in range(SLOTS))
 
     @property
     def wanted(self) -> bool:
         """Return whether anybody subscribes."""
         return self.publisher.get_subscription_count() > 0
 
-    def publish(self, scene: Scene, header: Any) -> None:
+    def publish(self, scene: Scene, header: Any, slot: int) -> None:
         """Make the message of this frame and publish it."""
-        if self.fill(self.message, scene):
-            self.message.header = header
-            self.publisher.publish(self.message)
+        message = self.messages[slot]
+        if self.fill(message, scene):
+            message.header = header
+            self.publisher.publish(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A frame whose depth is known, to be published."""
+
+    frame: Frame
+    wanted: list[Output]
+    scene: Scene
+    header: Any
+    slot: int  # which of the messages is its own
 
 
 class Outputs:
@@ -84,16 +99,16 @@ class Outputs:
         """Return the outputs that somebody subscribes to."""
         return [output for output in self.all if output.wanted]
 
-    def depth_buffer(self, size: Size, config: NodeConfig) -> Array | None:
-        """Return the memory float32 (H, W) of the outgoing depth image, for the estimator to write to."""
+    def depth_buffer(self, size: Size, config: NodeConfig, slot: int) -> Array | None:
+        """Return the memory float32 (H, W) of an outgoing depth image, for the estimator to write to."""
         if config.depth_encoding != '32FC1':
             return None
-        return data_buffer(self.depth.message, size.pixels * 4).view(np.float32).reshape(size.shape)
+        return data_buffer(self.depth.messages[slot], size.pixels * 4).view(np.float32).reshape(size.shape)
 
-    def publish(self, wanted: list[Output], scene: Scene, header: Any) -> None:
-        """Publish these outputs of one frame, with the stamp and frame_id of its image."""
-        for output in wanted:
-            output.publish(scene, header)
+    def publish(self, job: Job) -> None:
+        """Publish the outputs of one frame, with the stamp and frame_id of its image."""
+        for output in job.wanted:
+            output.publish(job.scene, job.header, job.slot)
 
     def destroy(self) -> None:
         """Take the publishers down."""
