@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +34,7 @@ def load(path: Path, device: str = 'auto', backend: str = 'auto', threads: int =
         exported = load_exported(path, device, backend, threads)
         return Loaded(exported.backend, exported.model_config, exported.fixed_size, 'exported for it')
     config = read_header(path)[0]
-    choice = choose(network_of(path), Size(config.height, config.width), device, backend, threads)
+    choice = choose(network_of(path, config), Size(config.height, config.width), device, backend, threads)
     return Loaded(choice.backend, config, None, choice.reason)
 
 
@@ -47,12 +46,12 @@ def load_spare(path: Path, threads: int = 0) -> Backend:
     return load(path, 'cpu', 'auto', threads).backend
 
 
-def network_of(path: Path) -> Network:
-    """Return the network of a checkpoint, to be built where no converted form of just this file is kept."""
+def network_of(path: Path, config: ModelConfig) -> Network:
+    """Return the network of a checkpoint, to be built in torch where there is no shorter way."""
 
     def build() -> nn.Module:
         from .checkpoint import load_checkpoint
 
         return load_checkpoint(path).model()
 
-    return Network(build, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Network(build, config, path)

@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 from msg_tools.errors import CheckpointError
 
+from .model_config import LOG_SCALE_RANGE as LOG_SCALE_RANGE
 from .model_config import STRIDE as STRIDE
 from .model_config import ModelConfig as ModelConfig
 
 # MobileNetV2's table 2: expansion, channels, repeats, stride of the first
 ENCODER = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 START = (math.log(15.0), math.log(0.3))  # log depth and log scale that a street has: where training begins
-LOG_SCALE_RANGE = (-5.0, 1.5)  # Laplace scales of log depth that mean something: 0.7 % to a factor of 90
 
 
 class ConvSame(nn.Sequential):

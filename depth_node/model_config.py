@@ -9,6 +9,7 @@ from typing import Any
 from msg_tools.errors import CheckpointError
 
 STRIDE = 32  # the input's height and width must be multiples of it
+LOG_SCALE_RANGE = (-5.0, 1.5)  # Laplace scales of log depth that mean something: 0.7 % to a factor of 90
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def real_drive(shared_data: Path) -> Path:
 
 @pytest.fixture(autouse=True, scope='session')
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep converted networks in a folder of this test run, not of the user."""
+    """Keep networks that were built for a device in a folder of this test run, not of the user."""
     folder = tmp_path_factory.mktemp('cache')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('XDG_CACHE_HOME', str(folder))

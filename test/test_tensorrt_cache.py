@@ -1,5 +1,6 @@
 """Engines are built once for each case and kept; TensorRT itself and the GPU are stood in for."""
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -48,8 +49,11 @@ def cache(monkeypatch, tmp_path):
         sys.modules.pop(name, None)
 
 
-def network(digest='abc'):
-    return Network(lambda: torch.nn.Identity(), digest)
+def network(content='abc'):
+    """Return the network of a checkpoint of this content; none: of no file."""
+    file = Path(os.environ['XDG_CACHE_HOME'], f'{content}.safetensors')
+    file.write_text(content)
+    return Network(torch.nn.Identity, None, file if content else None)
 
 
 def files(folder):
@@ -69,8 +73,8 @@ def test_another_case_gets_another_engine(cache, monkeypatch, what):
     monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'Another' if what == 'gpu' else 'A GPU')
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: (8, 9) if what == 'capability' else (9, 0))
     monkeypatch.setattr(cache.tensorrt, '__version__', '10.2' if what == 'tensorrt' else '10.1')
-    digest, size = 'other' if what == 'checkpoint' else 'abc', Size(64, 128) if what == 'size' else SIZE
-    assert cache.cached_engine(network(digest), size).data == b'engine 1'
+    content, size = 'other' if what == 'checkpoint' else 'abc', Size(64, 128) if what == 'size' else SIZE
+    assert cache.cached_engine(network(content), size).data == b'engine 1'
 
 
 @pytest.mark.parametrize('spoil', [
@@ -91,9 +95,8 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(cache, tmp_path):
     assert cache.cached_engine(network(), SIZE).data == b'engine 1'
 
 
-def test_a_cache_that_cannot_be_written_costs_time_alone(cache, monkeypatch, tmp_path):
-    (tmp_path / 'file').write_text('')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+def test_a_cache_that_cannot_be_written_costs_time_alone(cache, tmp_path):
+    (tmp_path / 'depth_node').write_text('a file where the folder should be')
     assert cache.cached_engine(network(), SIZE).data == b'engine 0'
     assert cache.cached_engine(network(), SIZE).data == b'engine 1'
 

@@ -98,9 +98,9 @@ def _openvino(network: Network, device: str, threads: int) -> Backend:
         raise BackendError(f'expected backend torch, tensorrt or onnxruntime for device {device}, got openvino; '
                            'use device cpu or auto')
     from .openvino_backend import OpenvinoBackend
-    from .openvino_cache import cached_graph
+    from .openvino_graph import openvino_graph
 
-    return OpenvinoBackend(cached_graph(network), threads)
+    return OpenvinoBackend(openvino_graph(network), threads)
 
 
 def _onnxruntime(network: Network, device: str, threads: int) -> Backend:

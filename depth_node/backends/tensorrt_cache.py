@@ -36,7 +36,8 @@ def tensorrt_backend(network: Network) -> TensorrtBackend:
 def cached_engine(network: Network, size: Size) -> Engine:
     """Return a network's engine for an input size, from the cache where it is there. Raises BackendError."""
     require_cuda()
-    path = engine_path(network.digest, size) if network.digest else None
+    digest = network.digest()
+    path = engine_path(digest, size) if digest else None
     if path is None:
         return Engine(built(onnx_bytes(network.build(), size)), size, START)
     try:
