@@ -11,7 +11,7 @@ import numpy as np
 from msg_tools.camera import Array
 
 from .backends.protocol import Backend
-from .plan import Plan, cut, network_input
+from .plan import Kept, Plan, cut, network_input
 from .result import DepthResult, Limits, upsampled
 
 NAN = np.float32(np.nan)
@@ -22,14 +22,16 @@ class HostPath:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._plan: Plan | None = None
+        self._kept: Kept = {}
         self._limiter = Limiter((0, 0))
 
     def __call__(self, rgb: Array, plan: Plan, limits: Limits, out: Array | None = None) -> DepthResult:
         """Return the depth of an image uint8 (H, W, 3), in out float32 (H, W) if given. Raises BackendError."""
-        log_depth, log_scale = (cut(item, plan) for item in self.backend(network_input(rgb, plan)))
+        if plan is not self._plan:
+            self._plan, self._kept, self._limiter = plan, {}, Limiter(plan.size.shape)
+        log_depth, log_scale = (cut(item, plan) for item in self.backend(network_input(rgb, plan, self._kept)))
         log_depth = np.where(np.isfinite(log_depth), log_depth + np.float32(plan.log_correction), NAN)
-        if self._limiter.shape != plan.size.shape:
-            self._limiter = Limiter(plan.size.shape)
         depth_m = self._limiter.metres(upsampled(log_depth, plan.size, out), limits)
         result = DepthResult(depth_m, log_scale, plan)
         if limits.min_confidence > 0:
@@ -41,7 +43,6 @@ class Limiter:
     """Turns log depth of one shape (H, W) into metres within limits."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
         self._far, self._right = (np.empty(shape, bool) for _ in range(2))
         self._inf, self._nan = (np.full(shape, value, np.float32) for value in (np.inf, NAN))
 

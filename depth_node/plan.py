@@ -16,6 +16,8 @@ from .model_config import STRIDE, ModelConfig
 
 log = logging.getLogger(__name__)
 
+Kept = dict[tuple[Size, int], Array]  # images by size and by how they were made
+
 MAX_GROWTH = 1.5  # an input may have this many times the pixels that the network was trained on
 MAX_ZOOM = 1.2  # and a narrow view this many times its focal length: it has seen such views, too
 
@@ -90,9 +92,12 @@ def magnification(ideal: tuple[float, float], model: ModelConfig) -> float:
     return max(1.0, min(MAX_ZOOM, model.height / ideal[0], model.width / ideal[1]))
 
 
-def network_input(rgb: Array, plan: Plan) -> Array:
-    """Resize an image uint8 (H, W, 3) for the network; where its size is fixed, in the middle of a black one."""
-    small = resized(rgb, plan.content_size)
+def network_input(rgb: Array, plan: Plan, kept: Kept | None = None) -> Array:
+    """Resize an image uint8 (H, W, 3) for the network; where its size is fixed, in the middle of a black one.
+
+    kept: see resized.
+    """
+    small = resized(rgb, plan.content_size, kept)
     if plan.content_size == plan.input_size:
         return small
     top, left = plan.offset
@@ -109,15 +114,18 @@ def cut(item: Array, plan: Plan) -> Array:
     return np.ascontiguousarray(item[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2])
 
 
-def resized(rgb: Array, size: Size) -> Array:
-    """Resize an image uint8 (H, W, 3) without aliasing: as good as INTER_AREA, which is slow but for exact halves."""
+def resized(rgb: Array, size: Size, kept: Kept | None = None) -> Array:
+    """Resize an image uint8 (H, W, 3) without aliasing: as good as INTER_AREA, which is slow but for exact halves.
+
+    kept holds the memory from image to image: the result is then overwritten by the next one of this size.
+    """
     rgb = np.ascontiguousarray(rgb)
     while reduction(rgb, size) >= 3:
-        rgb = resized_to(Size(rgb.shape[0] // 2, rgb.shape[1] // 2), rgb, cv2.INTER_AREA)
+        rgb = resized_to(Size(rgb.shape[0] // 2, rgb.shape[1] // 2), rgb, cv2.INTER_AREA, kept)
     if reduction(rgb, size) >= 1.5:
-        twice = resized_to(Size(2 * size.height, 2 * size.width), rgb, cv2.INTER_LINEAR)
-        return resized_to(size, twice, cv2.INTER_AREA)
-    return resized_to(size, rgb, cv2.INTER_LINEAR)
+        twice = resized_to(Size(2 * size.height, 2 * size.width), rgb, cv2.INTER_LINEAR, kept)
+        return resized_to(size, twice, cv2.INTER_AREA, kept)
+    return resized_to(size, rgb, cv2.INTER_LINEAR, kept)
 
 
 def reduction(rgb: Array, size: Size) -> float:
@@ -125,6 +133,10 @@ def reduction(rgb: Array, size: Size) -> float:
     return min(rgb.shape[0] / size.height, rgb.shape[1] / size.width)
 
 
-def resized_to(size: Size, rgb: Array, interpolation: int) -> Array:
-    """Resize an image (H, W, C) by one of OpenCV's methods."""
-    return cv2.resize(rgb, (size.width, size.height), interpolation=interpolation)
+def resized_to(size: Size, rgb: Array, interpolation: int, kept: Kept | None = None) -> Array:
+    """Resize an image (H, W, C) by one of OpenCV's methods, into memory that is kept, if any is."""
+    memory = None if kept is None else kept.get((size, interpolation))
+    result = cv2.resize(rgb, (size.width, size.height), dst=memory, interpolation=interpolation)
+    if kept is not None:
+        kept[size, interpolation] = result
+    return result

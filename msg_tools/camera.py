@@ -149,8 +149,12 @@ def cloud_of(depth_m: Array, rays: Array, out: Array | None = None) -> Array:
 
     With `out` it is written there, such as into a message's buffer.
     """
-    depth_m = np.where(np.isfinite(depth_m), depth_m, np.float32(np.nan))
-    cloud = np.empty_like(rays) if out is None else out
+    finite = np.where(np.isfinite(depth_m), depth_m, np.float32(np.nan))
+    return scaled_rays(rays, finite, np.empty_like(rays) if out is None else out)
+
+
+def scaled_rays(rays: Array, depth_m: Array, out: Array) -> Array:
+    """Write rays (H, W, 3) times depths (H, W) [m], which are finite or NaN, to out (H, W, 3), and return it."""
     for i in range(3):  # plane by plane: more than twice as fast as with a broadcast last axis
-        np.multiply(rays[..., i], depth_m, out=cloud[..., i], casting='same_kind')
-    return cloud
+        np.multiply(rays[..., i], depth_m, out=out[..., i], casting='same_kind')
+    return out

@@ -1,6 +1,7 @@
 """The estimator with a backend whose answer is known: focal length, sizes, limits and confidence by hand."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -344,3 +345,40 @@ def test_a_spare_that_cannot_be_made_says_so_and_the_reason_stays_that_of_the_ba
         run(image(), camera())
     with pytest.raises(BackendError, match='unspecified launch failure'):
         run(image(), camera())
+
+
+def test_memory_is_kept_from_image_to_image_and_no_answer_shows_it():
+    """Images of one camera after another's, and of the first again, say the same as those of a new estimator."""
+    rng = np.random.default_rng(0)
+    views = [camera(), camera(fx=150.0, fy=150.0), camera(Size(300, 500)), camera()]
+    images = [rng.integers(0, 256, (*view.size.shape, 3), np.uint8) for view in views]
+    kept = DepthEstimator(Brightness(), MODEL)
+    results = [kept(rgb, view) for rgb, view in zip(images, views, strict=True)]
+    for rgb, view, result in zip(images, views, results, strict=True):
+        fresh = DepthEstimator(Brightness(), MODEL)(rgb, view)
+        np.testing.assert_array_equal(result.depth_m, fresh.depth_m)
+        np.testing.assert_array_equal(result.confidence, fresh.confidence)
+
+
+class Brightness:
+    """Takes for depth how bright a pixel is."""
+
+    description = 'brightness'
+
+    def __call__(self, rgb):
+        half = rgb[::2, ::2].mean(2, dtype=np.float32)
+        return half / 40, -half / 100
+
+
+def test_a_steady_state_takes_no_memory_of_an_images_size():
+    size = Size(375, 1242)
+    run, rgb, out = DepthEstimator(FakeBackend(), MODEL), image(size), np.empty(size.shape, np.float32)
+    view = camera(size, 1300.0, 800.0)
+    for _ in range(2):
+        run(rgb, view, out)
+        run.backend.seen.clear()
+    tracemalloc.start()
+    run(rgb, view, out)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < size.pixels / 4  # a mask of it would be four times that

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
-from msg_tools.camera import Array, Intrinsics, Size, cloud_of
+from msg_tools.camera import Array, Intrinsics, Size, cloud_of, scaled_rays
 from msg_tools.camera_info import fill_camera_info
 from msg_tools.cloud import cloud_buffer, fill_cloud
 from msg_tools.colors import depth_colors
@@ -164,29 +164,34 @@ class CloudFiller:
     def __init__(self) -> None:
         self._made_for: tuple[Intrinsics, int] | None = None
         self._rays: Array = np.empty((0, 0, 3), np.float32)
+        self._z: Array = np.empty((0, 0), np.float32)
+        self._beyond: Array = np.empty((0, 0), bool)
 
     def __call__(self, msg: PointCloud2, scene: Scene) -> bool:
         if scene.camera is None:
             return False
         stride = scene.config.cloud_stride
-        rays = self.rays(scene.camera, stride)
-        z = in_range(scene.result.depth_m[::stride, ::stride], scene.config.cloud_max_range_m)
+        self._prepare(scene.camera, stride)
+        z = self._in_range(scene.result.depth_m[::stride, ::stride], scene.config.cloud_max_range_m)
         if scene.config.cloud_colored:
-            fill_cloud(msg, cloud_of(z, rays), scene.rgb[::stride, ::stride])
+            fill_cloud(msg, cloud_of(z, self._rays), scene.rgb[::stride, ::stride])
         else:
-            cloud_of(z, rays, out=cloud_buffer(msg, *z.shape))
+            scaled_rays(self._rays, z, cloud_buffer(msg, *z.shape))
         return True
 
-    def rays(self, camera: Intrinsics, stride: int) -> Array:
-        """Return the points at 1 m depth (H, W, 3) of every stride-th pixel."""
+    def _prepare(self, camera: Intrinsics, stride: int) -> None:
+        """Make the points at 1 m depth (H, W, 3) of every stride-th pixel, and memory for their depth."""
         if self._made_for != (camera, stride):
             self._rays, self._made_for = camera.rays(stride), (camera, stride)
-        return self._rays
+            self._z = np.empty(self._rays.shape[:2], np.float32)
+            self._beyond = np.empty(self._z.shape, bool)
 
-
-def in_range(depth_m: Array, max_range_m: float) -> Array:
-    """Return the depth (H, W) with NaN for what is farther than the range, +Inf included."""
-    return np.where(depth_m <= max_range_m, depth_m, np.float32(np.nan))
+    def _in_range(self, depth_m: Array, max_range_m: float) -> Array:
+        """Return the depth (H, W), in memory that is kept, with NaN for what is farther than the range or +Inf."""
+        np.copyto(self._z, depth_m)
+        np.greater(self._z, np.float32(max_range_m), out=self._beyond)
+        np.putmask(self._z, self._beyond, np.float32(np.nan))
+        return self._z
 
 
 def millimetres(depth_m: Array) -> Array:
