@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from depth_node.backends.device_path import DevicePath, of_bytes, resized
+from depth_node.backends.device_path import DeviceNetwork, DevicePath, of_bytes, resized
 from depth_node.backends.protocol import WholeBackend
 from depth_node.backends.torch_backend import CudaBackend, TorchBackend
 from depth_node.checkpoint import default_checkpoint, load_checkpoint
@@ -125,6 +125,17 @@ def test_out_receives_the_depth():
     result = DevicePath(wall(10.0), CPU)(street(size), make_plan(size, camera(size), MODEL), Limits(), out)
     assert result.depth_m is out
     assert (out > 9).all()
+
+
+def test_the_network_alone_says_what_the_backend_says_at_any_size(model, backend):
+    alone = DeviceNetwork(model, CPU)
+    for size in (Size(64, 96), Size(32, 64), Size(64, 96)):
+        for got, want in zip(alone(street(size)), backend(street(size)), strict=True):
+            np.testing.assert_allclose(got, want, atol=1e-5)
+    first = alone(street(size))[0]
+    kept = first.copy()
+    alone(street(size)[::-1].copy())
+    assert (first == kept).all()  # the caller's own
 
 
 def test_a_network_that_takes_bytes_runs_as_one_that_takes_floats():

@@ -1,14 +1,11 @@
 """The path around a network on a GPU: an image goes there whole and metres come back, so that the host waits once.
 
-What HostPath does with OpenCV, torch does here, on any of its devices. On a GPU the work on one image size is recorded
-as a CUDA graph, which starts as one call instead of some hundred; copies go through page-locked memory.
+What HostPath does with OpenCV, torch does here, on any of its devices.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -20,12 +17,10 @@ from msg_tools.errors import BackendError
 
 from ..plan import Plan
 from ..result import LOG_DELTA1, DepthResult, Limits
-
-log = logging.getLogger(__name__)
+from .recorded import Mirror, Recorded
+from .sizes import PerSize
 
 Network = Callable[[Tensor], tuple[Tensor, Tensor]]  # rgb float (1, 3, h, w) in 0..255 to two maps (1, 1, h/2, w/2)
-
-WARM_UP = 3  # runs before a graph is recorded, in which the libraries choose their algorithms
 
 
 class DevicePath:
@@ -50,34 +45,44 @@ class DevicePath:
         return DepthResult(out, log_scale.copy(), plan)
 
 
-class Mirror:
-    """Memory of a device and as much of the host, page-locked where that makes copies run beside other work."""
+class DeviceNetwork:
+    """The network alone on images uint8 (h, w, 3) that the host has resized: a backend's call."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
-        self.tensor = torch.zeros(shape, dtype=dtype, device=device)
-        self._host = torch.zeros(shape, dtype=dtype, pin_memory=device.type == 'cuda')
-        self.array: Array = self._host.numpy()
+    def __init__(self, network: Network, device: torch.device) -> None:
+        self.network, self.device = network, device
+        self.programs = PerSize(self._program)
 
-    def upload(self) -> None:
-        """Begin to copy the host's memory to the device."""
-        self.tensor.copy_(self._host, non_blocking=True)
+    def __call__(self, rgb: Array) -> tuple[Array, Array]:
+        """Return log_depth and log_scale (h/2, w/2). Raises BackendError."""
+        try:
+            bytes_in, maps, run = self.programs[Size(*rgb.shape[:2])]
+            np.copyto(bytes_in.array, rgb)
+            run()
+        except RuntimeError as error:
+            raise BackendError(f'PyTorch on {self.device} failed: {error}') from error
+        log_depth, log_scale = maps.array.copy()
+        return log_depth, log_scale
 
-    def download(self) -> None:
-        """Begin to copy the device's memory to the host."""
-        self._host.copy_(self.tensor, non_blocking=True)
+    def _program(self, size: Size) -> tuple[Mirror, Mirror, Recorded]:
+        rgb = Mirror((*size.shape, 3), torch.uint8, self.device)
+        maps = Mirror((2, size.height // 2, size.width // 2), torch.float32, self.device)
+
+        def work() -> None:
+            maps.tensor.copy_(torch.cat(self.network(rgb.tensor.permute(2, 0, 1)[None].float()), 1)[0])
+
+        return rgb, maps, Recorded(work, [rgb], [maps], self.device)
 
 
 class Program:
-    """The work on images of one size: memory, and on a GPU its stream and the graph of what it does."""
+    """The work on images of one size, and its memory."""
 
     def __init__(self, network: Network, plan: Plan, device: torch.device) -> None:
-        self.network, self.plan, self.device = network, plan, device
+        self.network, self.plan = network, plan
         half = plan.content_size.height // 2, plan.content_size.width // 2
         self.rgb = Mirror((*plan.size.shape, 3), torch.uint8, device)
         self.numbers = Mirror((4,), torch.float32, device)
         self.depth_m, self.log_scale = (Mirror(shape, torch.float32, device) for shape in (plan.size.shape, half))
-        self.stream = torch.cuda.Stream(device) if device.type == 'cuda' else None
-        self.run = self._recorded() if self.stream else self._work
+        self.run = Recorded(self._work, [self.rgb, self.numbers], [self.depth_m, self.log_scale], device)
 
     def fits(self, plan: Plan) -> bool:
         """Return whether a plan has the sizes that this program is for."""
@@ -87,35 +92,8 @@ class Program:
         """Return depth (H, W) [m] and log_scale (h/2, w/2) in memory that the next call writes to."""
         np.copyto(self.rgb.array, rgb)
         self.numbers.array[:] = plan.log_correction, limits.log_min, limits.log_max, limits.min_confidence
-        with torch.inference_mode(), self._on_stream():
-            self.rgb.upload()
-            self.numbers.upload()
-            self.run()
-            self.depth_m.download()
-            self.log_scale.download()
-        if self.stream:
-            self.stream.synchronize()
+        self.run()
         return self.depth_m.array, self.log_scale.array
-
-    def _on_stream(self) -> AbstractContextManager[object]:
-        return torch.cuda.stream(self.stream) if self.stream else nullcontext()
-
-    def _recorded(self) -> Callable[[], None]:
-        """Return what does the work from a CUDA graph; call by call where the network cannot be recorded."""
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize(self.device)  # the memory was made on another stream
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            with self._on_stream():
-                for _ in range(WARM_UP):
-                    self._work()
-            torch.cuda.synchronize(self.device)
-            try:
-                with torch.cuda.graph(graph, stream=self.stream):
-                    self._work()
-            except RuntimeError as error:
-                log.warning('the work on %s is not recorded as a CUDA graph, which costs time: %s', self.device, error)
-                return self._work
-        return graph.replay
 
     def _work(self) -> None:
         """Compute depth and log_scale from rgb and the numbers, all on the device."""

@@ -15,10 +15,9 @@ from torch import Tensor
 from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, CheckpointError
 
-from .device_path import DevicePath, of_bytes
+from .device_path import DeviceNetwork, DevicePath, of_bytes
 from .protocol import INPUT, OUTPUTS
 from .sizes import PerSize
-from .torch_backend import infer
 
 try:
     import tensorrt
@@ -35,12 +34,13 @@ class TensorrtBackend:
     def __init__(self, engine_of: Callable[[Size], Engine]) -> None:
         require_cuda()
         self.engines = PerSize(engine_of)
-        self.device = torch.device('cuda')
-        self.whole = DevicePath(of_bytes(self._run), self.device)
+        device = torch.device('cuda')
+        self.alone = DeviceNetwork(of_bytes(self._run), device)
+        self.whole = DevicePath(of_bytes(self._run), device)
         self.description = f'TensorRT {tensorrt.__version__} on {torch.cuda.get_device_name()}'
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
-        return infer(self._run, rgb, self.device)
+        return self.alone(rgb)
 
     def _run(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         return self.engines[Size(*rgb.shape[1:3])](rgb)

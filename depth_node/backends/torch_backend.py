@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from msg_tools.camera import Array
 from msg_tools.errors import BackendError
 
-from .device_path import DevicePath
+from .device_path import DeviceNetwork, DevicePath
 from .uint8_input import Uint8Input
 
 
@@ -35,7 +35,11 @@ class CudaBackend(TorchBackend):
 
     def __init__(self, model: nn.Module, device: str) -> None:
         super().__init__(model, device, threads=0)
+        self.alone = DeviceNetwork(self.model.model, self.device)
         self.whole = DevicePath(self.model.model, self.device)
+
+    def __call__(self, rgb: Array) -> tuple[Array, Array]:
+        return self.alone(rgb)
 
 
 def place(device: str, threads: int) -> torch.device:
