@@ -82,20 +82,22 @@ class DepthEstimator:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path | None = None, device: str = 'auto', backend: str = 'auto', threads: int = 0
+        cls, path: str | Path | None = None, device: str = 'auto', backend: str = 'auto', threads: int = 0,
+        precision: str = 'auto',
     ) -> DepthEstimator:
         """Load a checkpoint, by default the one that ships with the package, and the backend that runs it.
 
-        A file that depth_export made (.onnx, .xml, .torchscript.pt, .engine) brings its backend. Raises CheckpointError
-        and BackendError, which say what is wrong and what to do.
+        A file that depth_export made (.onnx, .xml, .torchscript.pt, .engine) brings its backend. precision is auto (on
+        the CPU fp32), fp32, bf16 or fp16. Raises CheckpointError and BackendError, which say what is wrong and what to
+        do.
         """
         path = Path(path) if path else default_checkpoint()
         if library_of(path):
-            exported = load_exported(path, device, backend, threads)
+            exported = load_exported(path, device, backend, threads, precision)
             made, config, size, reason = exported.backend, exported.model_config, exported.fixed_size, 'exported for it'
         else:
             config, size = read_header(path)[0], None
-            choice = choose(network_of(path), Size(config.height, config.width), device, backend, threads)
+            choice = choose(network_of(path), Size(config.height, config.width), device, backend, threads, precision)
             made, reason = choice.backend, choice.reason
         description = f'{path.name} in {made.description} ({reason})'
         log.info('%s', description)

@@ -13,6 +13,7 @@ from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
 from .network import Network
+from .precision import REDUCED, require_fp32, require_precision
 from .protocol import OUTPUTS, Backend
 
 if TYPE_CHECKING:
@@ -28,19 +29,22 @@ class Choice:
 
 
 def choose(
-    model: nn.Module | Network, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0
+    model: nn.Module | Network, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0,
+    precision: str = 'auto',
 ) -> Choice:
     """Make a backend for a network and run it once at this input size.
 
-    device is auto, cpu, cuda or cuda:N; backend is auto, torch, openvino or onnxruntime. Raises BackendError where the
-    one that was named is not installed or does not run; auto then takes the next.
+    device is auto, cpu, cuda or cuda:N; backend is auto, torch, openvino or onnxruntime; precision is auto, fp32, bf16
+    or fp16. Raises BackendError where the backend that was named is not installed, does not run, or not in this
+    precision; auto then takes the next.
     """
     require_device(device)
+    require_precision(precision)
     network = model if isinstance(model, Network) else Network(lambda: model)
     refused: list[str] = []
-    for place, library in candidates(device) if backend == 'auto' else [(device, backend)]:
+    for place, library in candidates(device, precision) if backend == 'auto' else [(device, backend)]:
         try:
-            made = working(_make(network, place, library, threads), size)
+            made = working(_make(network, place, library, threads, precision), size)
         except BackendError as error:
             refused.append(str(error))
         else:
@@ -48,11 +52,13 @@ def choose(
     raise BackendError('; '.join(refused))
 
 
-def candidates(device: str) -> list[tuple[str, str]]:
+def candidates(device: str, precision: str = 'auto') -> list[tuple[str, str]]:
     """Return the device and library of the backends that auto may take, the fastest first."""
     if device.startswith('cuda'):
         return [(device, 'torch')]
     cuda = [('cuda', 'torch')] if device == 'auto' and has_cuda() else []
+    if precision in REDUCED:  # in which torch is slower than in fp32 on most CPUs: where it is named alone
+        return [*cuda, ('cpu', 'openvino')]
     return [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
 
 
@@ -78,22 +84,24 @@ def working(made: Backend, size: Size) -> Backend:
     return made
 
 
-def _make(network: Network, device: str, backend: str, threads: int) -> Backend:
+def _make(network: Network, device: str, backend: str, threads: int, precision: str) -> Backend:
     """Import and make one backend; each library is imported only when it is used."""
     if backend == 'torch':
         from .torch_backend import TorchBackend
 
-        return TorchBackend(network.build(), torch_device(device), threads)
+        return TorchBackend(network.build(), torch_device(device), threads, precision)
     if device.startswith('cuda'):
         raise BackendError(f'expected backend torch for device {device}, got {backend}; use device cpu or auto')
     if backend == 'openvino':
-        from .openvino_backend import OpenvinoBackend
+        from .openvino_backend import OpenvinoBackend, require_support
         from .openvino_cache import cached_graph
 
-        return OpenvinoBackend(cached_graph(network), threads)
+        require_support(precision)  # before the work of converting
+        return OpenvinoBackend(cached_graph(network), threads, precision)
     if backend == 'onnxruntime':
         from .onnxruntime_backend import OnnxruntimeBackend, onnx_bytes
 
+        require_fp32(precision, 'ONNX Runtime')
         return OnnxruntimeBackend(onnx_bytes(network.build()), threads)
     raise BackendError(f'expected a backend out of auto, torch, openvino, onnxruntime, got {backend!r}')
 
