@@ -34,10 +34,12 @@ class Small(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(ConvSame(3, 16, 3, stride=2), InvertedResidual(16, 16, 1, 2), ConvSame(16, 16, 1))
         self.depth, self.scale = (nn.Conv2d(16, 1, 1) for _ in range(2))
+        with torch.no_grad():
+            self.depth.weight *= 5
 
     def forward(self, rgb):
         x = self.layers((rgb - 128) / 128)
-        return 5 * self.depth(x) + 2.5, self.scale(x).clamp(-5, 1.5) - 1
+        return self.depth(x) + 2.5, self.scale(x).clamp(-5, 1.5) - 1
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -113,6 +115,17 @@ def test_its_layers_are_int8_but_for_the_heads(int8):
     assert len(kinds) - kinds.count('f32') == 5
     assert kinds.count('f32') <= 2  # log depth and log scale, which OpenVINO may run as one
     assert set(kinds) <= {'f32', 'u8', 'i8'}
+
+
+def test_its_weights_have_seven_bits(int8):
+    """Without VNNI two products are added in 16 bits: 2 * 255 * 64 = 32,640 fits, and with 127 a sky came near."""
+    from depth_node.backends.openvino_backend import read_graph
+
+    graph = read_graph(int8())[0]
+    weights = [op.data for op in graph.get_ops()
+               if op.get_type_name() == 'Constant' and op.get_element_type().to_string() == 'i8']
+    assert len(weights) == 5
+    assert max(np.abs(item.astype(int)).max() for item in weights) in (63, 64)
 
 
 def test_its_header_says_what_it_is(int8):
