@@ -118,7 +118,7 @@ def test_its_layers_are_int8_but_for_the_heads(int8):
 
 
 def test_its_weights_have_seven_bits(int8):
-    """Without VNNI two products are added in 16 bits: 2 * 255 * 63 = 32,130 fits, and with 127 a sky came near.
+    """Without VNNI two products are added in 16 bits: 2 * 255 * 63 = 32,130 fits; with 127 a sky came nearer.
 
     Depthwise layers (5 dimensions) add nothing over channels.
     """

@@ -2,8 +2,8 @@
 
 What pays was chosen by error on KITTI's val drives (docs/speed-precision.md). Weights have a scale for each channel,
 which the encoder's depthwise layers cannot do without, and in the other layers 7 bits: a CPU without VNNI adds two
-products in 16, and clips them where weights have 8, so that a sky comes near. The heads stay float. Ranges are those of
-all images, not the mean of each one's: a sky is farther than most of an image. The bias of each layer is corrected
+products in 16, and clips them where weights have 8, so that a sky comes nearer. The heads stay float. Ranges are those
+of all images, not the mean of each one's: a sky is farther than most of an image. The bias of each layer is corrected
 by what the layers before it really give, which takes most of the time and is worth it.
 """
 
