@@ -26,6 +26,7 @@ EXTRAS = {
     'train': ['lightning-fabric>=2.4', 'tensorboard', 'flatbuffers'],
     'openvino': ['openvino>=2024.4'],
     'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
+    'int8': ['openvino>=2024.4', 'nncf>=2.15'],
     'test': TESTS,  # `colcon test` looks here for pytest, and else runs nothing
     'dev': [*TESTS, 'ruff', 'mypy', 'codespell'],
 }

@@ -31,6 +31,12 @@ class NodeConfig:
     backend: str = setting(
         'auto', 'What runs the network', choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'), live=False
     )
+    precision: str = setting(
+        'auto',
+        'The numbers that the network computes with (auto: fp32 on the CPU)',
+        choices=('auto', 'fp32', 'bf16', 'fp16'),
+        live=False,
+    )
     threads: int = setting(0, 'CPU threads of the network; 0: as many as there are cores', low=0, high=256, live=False)
     image_transport: str = setting(
         'raw', 'Subscribe to image (raw) or image/compressed', choices=('raw', 'compressed'), live=False

@@ -49,15 +49,17 @@ class DepthEstimator:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path | None = None, device: str = 'auto', backend: str = 'auto', threads: int = 0
+        cls, path: str | Path | None = None, device: str = 'auto', backend: str = 'auto', threads: int = 0,
+        precision: str = 'auto',
     ) -> DepthEstimator:
         """Load a checkpoint, by default the one that ships with the package, and the backend that runs it.
 
-        A file that depth_export made (.onnx, .xml, .torchscript.pt, .engine) brings its backend. Raises CheckpointError
-        and BackendError, which say what is wrong and what to do.
+        A file that depth_export made (.onnx, .xml, .torchscript.pt, .engine) brings its backend. precision is auto (on
+        the CPU fp32), fp32, bf16 or fp16. Raises CheckpointError and BackendError, which say what is wrong and what to
+        do.
         """
         path = Path(path) if path else default_checkpoint()
-        loaded = load(path, device, backend, threads)
+        loaded = load(path, device, backend, threads, precision)
         spare = partial(load_spare, path, threads) if isinstance(loaded.backend, WholeBackend) else None
         description = f'{path.name} in {loaded.backend.description} ({loaded.reason})'
         log.info('%s', description)

@@ -14,6 +14,7 @@ from msg_tools.camera import Size
 from msg_tools.errors import BackendError, CheckpointError
 
 from .backends import Backend
+from .backends.precision import require_fp32, require_precision
 from .backends.protocol import INPUT, OUTPUTS
 from .backends.selection import require_device, torch_device, working
 from .checkpoint_file import config_of
@@ -38,22 +39,26 @@ def library_of(path: Path) -> str | None:
     return next((library for suffix, library in SUFFIXES.items() if path.name.endswith(suffix)), None)
 
 
-def load_exported(path: Path, device: str = 'auto', backend: str = 'auto', threads: int = 0) -> Exported:
+def load_exported(path: Path, device: str = 'auto', backend: str = 'auto', threads: int = 0,
+                  precision: str = 'auto') -> Exported:
     """Load an exported network into the library that its suffix names, and run it once.
 
     Raises CheckpointError for a file that is missing, cut short, not ours, or of other inputs and outputs, and
-    BackendError where the library is not installed, fails, or is not the one that was asked for.
+    BackendError where the library is not installed, fails, is not the one that was asked for, or lacks the precision.
     """
     library = library_of(path)
     if library is None or not path.is_file():
         raise CheckpointError(f'{path}: expected a file that depth_export made ({", ".join(SUFFIXES)}), got '
                               f'{"no such file" if not path.exists() else "something else"}; check the path')
     require_device(device)
+    require_precision(precision)
+    if library != 'openvino':
+        require_fp32(precision, f'{path} ({library})')
     if backend not in ('auto', library):
         raise BackendError(f'{path}: expected backend {library} or auto, got {backend}; export it again for {backend}')
     if device.startswith('cuda') and library == 'openvino':
         raise BackendError(f'{path}: expected device cpu or auto, since {library} runs on the CPU, got {device}')
-    made, metadata = LOADERS[library](path, device, threads)
+    made, metadata = LOADERS[library](path, device, threads, precision)
     config, size = config_of(path, metadata), fixed_size(path, metadata)
     try:
         working(made, size or Size(config.height, config.width))
@@ -91,7 +96,7 @@ def described(inputs: Mapping[str, Sequence[int]]) -> str:
     return ', '.join(f'{name} {list(shape)}' for name, shape in inputs.items())
 
 
-def load_onnx(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:
+def load_onnx(path: Path, device: str, threads: int, precision: str) -> tuple[Backend, dict[str, Any]]:
     """Load an ONNX file into ONNX Runtime."""
     from .backends.onnxruntime_backend import read_graph
 
@@ -101,17 +106,17 @@ def load_onnx(path: Path, device: str, threads: int) -> tuple[Backend, dict[str,
     return backend, metadata
 
 
-def load_openvino(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:
+def load_openvino(path: Path, device: str, threads: int, precision: str) -> tuple[Backend, dict[str, Any]]:
     """Load NAME.xml and NAME.bin into OpenVINO."""
     from .backends.openvino_backend import OpenvinoBackend, interface, read_graph
 
     graph, header = read_graph(path)
     metadata = parse_header(path, header)
     require_interface(path, interface(graph), fixed_size(path, metadata), 'u8')
-    return OpenvinoBackend(graph, threads), metadata
+    return OpenvinoBackend(graph, threads, precision), metadata
 
 
-def load_torchscript(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:
+def load_torchscript(path: Path, device: str, threads: int, precision: str) -> tuple[Backend, dict[str, Any]]:
     """Load a TorchScript file into PyTorch, after a look at its header: what is not ours does not run."""
     from .backends.torchscript_backend import CudaTorchscriptBackend, TorchscriptBackend, read_header
 
@@ -121,7 +126,7 @@ def load_torchscript(path: Path, device: str, threads: int) -> tuple[Backend, di
     return TorchscriptBackend(path, device, threads), metadata
 
 
-def load_tensorrt(path: Path, device: str, threads: int) -> tuple[Backend, dict[str, Any]]:
+def load_tensorrt(path: Path, device: str, threads: int, precision: str) -> tuple[Backend, dict[str, Any]]:
     """Load a TensorRT engine."""
     from .backends.tensorrt_backend import Engine, TensorrtBackend, read_engine
 

@@ -28,13 +28,14 @@ class Loaded:
     reason: str
 
 
-def load(path: Path, device: str = 'auto', backend: str = 'auto', threads: int = 0) -> Loaded:
+def load(path: Path, device: str = 'auto', backend: str = 'auto', threads: int = 0,
+         precision: str = 'auto') -> Loaded:
     """Load a file of either kind; raises CheckpointError and BackendError, which say what is wrong and what to do."""
     if library_of(path):
-        exported = load_exported(path, device, backend, threads)
+        exported = load_exported(path, device, backend, threads, precision)
         return Loaded(exported.backend, exported.model_config, exported.fixed_size, 'exported for it')
     config = read_header(path)[0]
-    choice = choose(network_of(path, config), Size(config.height, config.width), device, backend, threads)
+    choice = choose(network_of(path, config), Size(config.height, config.width), device, backend, threads, precision)
     return Loaded(choice.backend, config, None, choice.reason)
 
 

@@ -20,6 +20,7 @@ from msg_tools.errors import ConfigError, DepthNodeError, ImageError
 from msg_tools.image_file import read_rgb
 from msg_tools.ply import write_ply
 
+from .backends.precision import PRECISIONS
 from .estimator import DepthEstimator, DepthResult
 
 NAME = 'depth_predict'
@@ -37,7 +38,8 @@ def predict(args: argparse.Namespace) -> int:
     """Predict and write every input; an unreadable one is reported and the rest goes on. Return the exit status."""
     camera = Camera.from_arguments(args)
     files = list(_files([Path(name) for name in args.input]))
-    estimator = DepthEstimator.from_checkpoint(args.checkpoint, device=args.device, backend=args.backend)
+    estimator = DepthEstimator.from_checkpoint(args.checkpoint, device=args.device, backend=args.backend,
+                                               precision=args.precision)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     written, failed = 0, 0
@@ -155,6 +157,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument('--checkpoint', metavar='FILE', help='another network than the one that ships')
     parser.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
     parser.add_argument('--backend', choices=('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt'), default='auto')
+    parser.add_argument('--precision', choices=PRECISIONS, default='auto',
+                        help='the numbers that the network computes with; auto: fp32 on the CPU')
     parser.add_argument('--json', action='store_true', help='print a summary as one JSON object')
     return parser
 

@@ -9,7 +9,7 @@ import torch
 
 from depth_node.backends.device_path import DeviceNetwork, DevicePath, of_bytes, resized
 from depth_node.backends.protocol import WholeBackend
-from depth_node.backends.torch_backend import CudaBackend, TorchBackend
+from depth_node.backends.torch_backend import CudaBackend, TorchBackend, in_reduced
 from depth_node.checkpoint import default_checkpoint, load_checkpoint
 from depth_node.estimator import DepthEstimator
 from depth_node.host_path import HostPath
@@ -136,6 +136,18 @@ def test_the_network_alone_says_what_the_backend_says_at_any_size(model, backend
     kept = first.copy()
     alone(street(size)[::-1].copy())
     assert (first == kept).all()  # the caller's own
+
+
+@pytest.mark.parametrize(('dtype', 'atol'), [(torch.bfloat16, 0.2), (torch.float16, 0.03)])
+def test_smaller_numbers_are_near_and_come_back_as_float32(model, backend, dtype, atol):
+    size = Size(128, 192)
+    plan = make_plan(size, camera(size), MODEL)
+    host = HostPath(backend)(street(size), plan, Limits(0.0, 1e6))
+    device = DevicePath(in_reduced(model, dtype), CPU)(street(size), plan, Limits(0.0, 1e6))
+    assert device.depth_m.dtype == np.float32
+    difference = np.abs(np.log(device.depth_m) - np.log(host.depth_m))
+    assert 0 < np.median(difference) < atol
+    assert next(model.parameters()).dtype == torch.float32  # the caller's stays
 
 
 def test_a_network_that_takes_bytes_runs_as_one_that_takes_floats():

@@ -4,7 +4,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def cache(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: (9, 0))
     monkeypatch.setattr(module, 'Engine', Engine)
     monkeypatch.setattr(module, 'onnx_bytes', lambda model, size: b'onnx')
-    monkeypatch.setattr(module, 'built', lambda _: b'engine %d' % next(count))
+    monkeypatch.setattr(module, 'built', lambda onnx, precision: b'engine %d' % next(count))
     yield module
     for name in names:
         sys.modules.pop(name, None)
@@ -67,14 +67,14 @@ def test_an_engine_is_built_once(cache, tmp_path, caplog):
     assert len(files(tmp_path)) == 1
 
 
-@pytest.mark.parametrize('what', ['checkpoint', 'size', 'gpu', 'capability', 'tensorrt'])
+@pytest.mark.parametrize('what', ['checkpoint', 'size', 'gpu', 'capability', 'tensorrt', 'precision'])
 def test_another_case_gets_another_engine(cache, monkeypatch, what):
     cache.cached_engine(network(), SIZE)
     monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'Another' if what == 'gpu' else 'A GPU')
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: (8, 9) if what == 'capability' else (9, 0))
     monkeypatch.setattr(cache.tensorrt, '__version__', '10.2' if what == 'tensorrt' else '10.1')
     content, size = 'other' if what == 'checkpoint' else 'abc', Size(64, 128) if what == 'size' else SIZE
-    assert cache.cached_engine(network(content), size).data == b'engine 1'
+    assert cache.cached_engine(network(content), size, 'fp16' if what == 'precision' else 'auto').data == b'engine 1'
 
 
 @pytest.mark.parametrize('spoil', [
@@ -99,6 +99,14 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(cache, tmp_path):
     (tmp_path / 'depth_node').write_text('a file where the folder should be')
     assert cache.cached_engine(network(), SIZE).data == b'engine 0'
     assert cache.cached_engine(network(), SIZE).data == b'engine 1'
+
+
+def test_a_precision_is_a_flag_of_the_builder_where_there_is_one(cache, monkeypatch):
+    module = sys.modules['depth_node.backends.tensorrt_backend']
+    monkeypatch.setattr(cache.tensorrt, 'BuilderFlag', SimpleNamespace(FP16='the flag'), raising=False)
+    assert module.flag_of('fp16') == 'the flag'
+    with pytest.raises(BackendError, match=r'expected a TensorRT that builds in bf16, got 10\.1'):
+        module.flag_of('bf16')
 
 
 def test_a_network_of_no_file_is_not_kept(cache, tmp_path):

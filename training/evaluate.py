@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from depth_node.backends.precision import PRECISIONS
 from msg_tools import cli
 from msg_tools.errors import ConfigError
 
@@ -48,6 +49,8 @@ def arguments() -> argparse.ArgumentParser:
                       help='another checkpoint or folder of predictions to show in the same tables; may be repeated')
     what.add_argument('--backend', help='what runs --checkpoint (default: torch; auto for an exported network)')
     what.add_argument('--device', default='cpu', help='where it runs: auto, cpu or cuda (default: cpu)')
+    what.add_argument('--precision', choices=PRECISIONS, default='auto',
+                      help='the numbers that it computes with (auto: fp32 on the CPU)')
     on = parser.add_argument_group('on what')
     on.add_argument('--data', help='NAME:PATH#SPLIT of a dataset, a bag, a training config (its val sources), or a '
                                    'folder with kitti/training in it')
@@ -124,7 +127,7 @@ def opened(path: str | Path, args: argparse.Namespace, protocol: Protocol) -> tu
     """Return what a checkpoint or a folder of maps predicts, and what it is called."""
     if Path(path).is_dir() or path == args.pred:
         return str(path), Folder(Path(path), args.resize)
-    estimator = load_estimator(str(path), args.device, args.backend)
+    estimator = load_estimator(str(path), args.device, args.backend, args.precision)
     return estimator.description, network(estimator, protocol)
 
 

@@ -46,11 +46,11 @@ def network(estimator: DepthEstimator, protocol: Protocol) -> Predictor:
     return predict
 
 
-def load_estimator(checkpoint: str, device: str, backend: str | None) -> DepthEstimator:
+def load_estimator(checkpoint: str, device: str, backend: str | None, precision: str = 'auto') -> DepthEstimator:
     """Load a checkpoint ('default': the one that ships) or an exported network."""
     path = None if checkpoint == 'default' else Path(checkpoint)
     ours = path is None or path.suffix == '.safetensors'
-    return DepthEstimator.from_checkpoint(path, device, backend or ('torch' if ours else 'auto'))
+    return DepthEstimator.from_checkpoint(path, device, backend or ('torch' if ours else 'auto'), precision=precision)
 
 
 class Folder:

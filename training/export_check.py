@@ -29,6 +29,8 @@ class Difference:
     depth_max: float
     depth_median: float
     confidence_max: float
+    depth_mean: float
+    confidence_mean: float
 
 
 def compare(backend: Backend, model: nn.Module, images: Sequence[Array], sizes: Sequence[Size]) -> Difference:
@@ -42,9 +44,10 @@ def compare(backend: Backend, model: nn.Module, images: Sequence[Array], sizes: 
             depth.append(np.abs(np.expm1(log_depth.astype(np.float64) - wanted_depth)))
             confidence.append(np.abs(confidence_of(log_scale) - confidence_of(wanted_scale)))
     if not all(np.isfinite(item).all() for item in depth):
-        return Difference(np.inf, np.inf, np.inf)
-    largest, of_confidence = (max(float(item.max()) for item in items) for items in (depth, confidence))
-    return Difference(largest, float(np.median(np.concatenate([item.ravel() for item in depth]))), of_confidence)
+        return Difference(*[np.inf] * 5)
+    depths, confidences = (np.concatenate([item.ravel() for item in items]) for items in (depth, confidence))
+    return Difference(float(depths.max()), float(np.median(depths)), float(confidences.max()),
+                      float(depths.mean()), float(confidences.mean()))
 
 
 def sizes_to_check(size: Size, fixed: bool) -> list[Size]:
@@ -53,10 +56,23 @@ def sizes_to_check(size: Size, fixed: bool) -> list[Size]:
     return [size] if fixed else [size, other]
 
 
-def check_images(paths: Sequence[Path]) -> list[Array]:
-    """Read images and folders of them; none given: a synthetic street. Raises ImageError where there is no image."""
-    files = [file for path in paths for file in image_files(path)]
-    return [read_rgb(file) for file in files] if paths else [synthetic_image()]
+def check_images(paths: Sequence[Path], most: int = 0) -> list[Array]:
+    """Read images and folders of them, at most so many (0: all); none given: a synthetic street.
+
+    Raises ImageError where there is no image.
+    """
+    files = all_images(paths)
+    return [read_rgb(file) for file in spread(files, most or len(files))] if paths else [synthetic_image()]
+
+
+def all_images(paths: Sequence[Path]) -> list[Path]:
+    """List images and those of folders; raises ImageError where a folder has none."""
+    return [file for path in paths for file in image_files(path)]
+
+
+def spread(files: Sequence[Path], most: int) -> list[Path]:
+    """Return at most so many files, evenly from the first to the last."""
+    return [files[round(i)] for i in np.linspace(0, len(files) - 1, min(most, len(files)))]
 
 
 def image_files(path: Path) -> list[Path]:

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from depth_node.header import KEY
-from msg_tools.camera import Size
+from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError
+
+from .export_int8 import quantised
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a network is written: for one input size or any (size: None), weights in half precision or not."""
+    """How a network is written: for one input size or any (size: None), its weights in half precision or not, or int8.
+
+    calibration: inputs uint8 (1, h, w, 3) that int8 takes its ranges from; none: it is not int8.
+    """
 
     size: Size | None = None
     half: bool = False
+    calibration: Sequence[Array] = ()
+
+    @property
+    def int8(self) -> bool:
+        """Return whether layers are to be int8."""
+        return bool(self.calibration)
+
+    def about(self) -> dict[str, Any]:
+        """Return what a file's header says of this."""
+        fixed = {'height': self.size.height, 'width': self.size.width} if self.size else {}
+        int8 = {'int8': True, 'calibration_images': len(self.calibration)} if self.int8 else {}
+        return {'fixed': self.size is not None, 'half': self.half, **fixed, **int8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +48,7 @@ class Format:
     write: Callable[[nn.Module, Path, str, Form], None]
     tolerance: float  # of depth, relative, and of confidence: what its arithmetic may differ from torch's
     only_fixed: bool = False
-    can_be_half: bool = False
+    can_be_small: bool = False  # weights in half precision, or int8
 
 
 def write_onnx(model: nn.Module, path: Path, header: str, form: Form) -> None:
@@ -51,6 +69,8 @@ def write_openvino(model: nn.Module, path: Path, header: str, form: Form) -> Non
     from depth_node.backends.openvino_backend import converted, save_graph
 
     graph = converted(model, form.size)
+    if form.int8:
+        graph = quantised(graph, form.calibration)
     graph.set_rt_info(header, [KEY])
     try:
         save_graph(graph, path, form.half)
@@ -83,7 +103,7 @@ def write_tensorrt(model: nn.Module, path: Path, header: str, form: Form) -> Non
 
 FORMATS = {
     'onnx': Format('.onnx', write_onnx, 1e-3),
-    'openvino': Format('.xml', write_openvino, 1e-3, can_be_half=True),
+    'openvino': Format('.xml', write_openvino, 1e-3, can_be_small=True),
     'torchscript': Format('.torchscript.pt', write_torchscript, 1e-3),
     'tensorrt': Format('.engine', write_tensorrt, 1e-2, only_fixed=True),  # its products have 10 bits (TF32)
 }

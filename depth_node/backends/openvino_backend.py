@@ -31,6 +31,9 @@ except ImportError as error:
 
 EXAMPLE = Size(64, 96)
 WEIGHTS_KEY = 'depth_node_weights_sha256'  # beside our header in a .xml that depth_export wrote
+HINT = 'INFERENCE_PRECISION_HINT'
+HINTS = {'auto': 'f32', 'fp32': 'f32', 'bf16': 'bf16', 'fp16': 'f16'}
+CAPABILITIES = {'bf16': 'BF16', 'fp16': 'FP16'}  # what a CPU has is told by these names; fp32 it always has
 
 
 @cache
@@ -45,14 +48,16 @@ def core() -> Any:
 
 
 class OpenvinoBackend:
-    """Run a graph in OpenVINO with float32 arithmetic, one request at a time."""
+    """Run a graph in OpenVINO, one request at a time; layers that an export made int8 are int8 in any precision."""
 
-    def __init__(self, graph: Any, threads: int) -> None:
-        self.settings = settings(threads)
+    def __init__(self, graph: Any, threads: int, precision: str = 'auto') -> None:
+        """Raise BackendError where this CPU lacks the precision."""
+        require_support(precision)
+        self.settings = settings(threads, precision)
         self.graph = graph
         self.requests: PerSize[Any] = PerSize(self._compile)
-        version = openvino.__version__.split('-')[0]
-        self.description = f'OpenVINO {version} on CPU' + (f', {threads} threads' if threads else '')
+        details = [f'{threads} threads'] * bool(threads) + [precision] * (precision in CAPABILITIES)
+        self.description = ', '.join([f'OpenVINO {openvino.__version__.split("-")[0]} on CPU', *details])
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
         request = self.requests[Size(*rgb.shape[:2])]
@@ -66,18 +71,39 @@ class OpenvinoBackend:
         try:
             graph = self.graph.clone()
             graph.reshape([1, *size.shape, 3])
-            return core().compile_model(graph, 'CPU', self.settings).create_infer_request()
+            compiled = core().compile_model(graph, 'CPU', self.settings)
+            require_hint(compiled, self.settings[HINT])
+            return compiled.create_infer_request()
         except RuntimeError as error:
             raise BackendError(f'OpenVINO cannot run this network at {size}: {error}') from error
 
 
-def settings(threads: int) -> dict[str, Any]:
+def settings(threads: int, precision: str = 'auto') -> dict[str, Any]:
     """Return how OpenVINO is to run a network; threads=0: as many as it likes."""
     return {
         'PERFORMANCE_HINT': 'LATENCY',
-        'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the CPU has it, with other results
+        HINT: HINTS[precision],  # its own choice is bfloat16 where the CPU has it, with other results
         **({'INFERENCE_NUM_THREADS': threads} if threads else {}),
     }
+
+
+def precisions() -> list[str]:
+    """Return the precisions that this CPU computes in, as OpenVINO knows it."""
+    found = core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    return ['fp32', *(name for name, capability in CAPABILITIES.items() if capability in found)]
+
+
+def require_support(precision: str) -> None:
+    """Raise BackendError where this CPU lacks a precision: OpenVINO would compute in fp32 without a word."""
+    if precision != 'auto' and precision not in (has := precisions()):
+        raise BackendError(f'OpenVINO: expected a precision that this CPU has ({", ".join(has)}), got {precision}; '
+                           'use auto or fp32, or an int8 file, which every CPU runs (depth_export --int8)')
+
+
+def require_hint(compiled: Any, hint: str) -> None:
+    """Raise BackendError where OpenVINO compiled a network for another precision than it was told."""
+    if (found := compiled.get_property(HINT).to_string()) != hint:
+        raise BackendError(f'OpenVINO: expected a network in {hint}, got one in {found}; use precision auto or fp32')
 
 
 def converted(model: nn.Module, size: Size | None = None) -> Any:

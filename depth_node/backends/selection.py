@@ -13,6 +13,7 @@ from msg_tools.camera import Size
 from msg_tools.errors import BackendError
 
 from .network import Network
+from .precision import REDUCED, require_fp32, require_precision
 from .protocol import OUTPUTS, Backend
 
 if TYPE_CHECKING:
@@ -28,19 +29,22 @@ class Choice:
 
 
 def choose(
-    model: nn.Module | Network, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0
+    model: nn.Module | Network, size: Size, device: str = 'auto', backend: str = 'auto', threads: int = 0,
+    precision: str = 'auto',
 ) -> Choice:
     """Make a backend for a network and run it once at this input size.
 
-    device is auto, cpu, cuda or cuda:N; backend is auto or one of MAKERS. Raises BackendError where the one that was
-    named is not installed or does not run; auto then takes the next.
+    device is auto, cpu, cuda or cuda:N; backend is auto or one of MAKERS; precision is auto, fp32, bf16 or fp16. Raises
+    BackendError where the backend that was named is not installed, does not run, or not in this precision; auto then
+    takes the next.
     """
     require_device(device)
+    require_precision(precision)
     network = model if isinstance(model, Network) else Network(lambda: model)
     refused: list[str] = []
-    for place, library in candidates(device) if backend == 'auto' else [(device, backend)]:
+    for place, library in candidates(device, precision) if backend == 'auto' else [(device, backend)]:
         try:
-            made = working(_make(network, place, library, threads), size)
+            made = working(_make(network, place, library, threads, precision), size)
         except BackendError as error:
             refused.append(str(error))
         else:
@@ -48,11 +52,13 @@ def choose(
     raise BackendError('; '.join(refused))
 
 
-def candidates(device: str) -> list[tuple[str, str]]:
+def candidates(device: str, precision: str = 'auto') -> list[tuple[str, str]]:
     """Return the device and library of the backends that auto may take, the fastest first."""
     if device.startswith('cuda'):
         return [(device, 'torch')]
     cuda = [('cuda', 'torch')] if device == 'auto' and has_cuda() else []
+    if precision in REDUCED:  # in which torch is slower than in fp32 on most CPUs: where it is named alone
+        return [*cuda, ('cpu', 'openvino')]
     return [*cuda, ('cpu', 'openvino'), ('cpu', 'torch')]
 
 
@@ -78,44 +84,47 @@ def working(made: Backend, size: Size) -> Backend:
     return made
 
 
-def _make(network: Network, device: str, backend: str, threads: int) -> Backend:
+def _make(network: Network, device: str, backend: str, threads: int, precision: str) -> Backend:
     """Import and make one backend; each library is imported only when it is used."""
     if backend not in MAKERS:
         raise BackendError(f'expected a backend out of auto, {", ".join(MAKERS)}, got {backend!r}')
-    return MAKERS[backend](network, device, threads)
+    return MAKERS[backend](network, device, threads, precision)
 
 
-def _torch(network: Network, device: str, threads: int) -> Backend:
+def _torch(network: Network, device: str, threads: int, precision: str) -> Backend:
     from .torch_backend import CudaBackend, TorchBackend
 
     where = torch_device(device)
-    return CudaBackend(network.build(), where) if where.startswith('cuda') else TorchBackend(network.build(), where,
-                                                                                            threads)
+    if where.startswith('cuda'):
+        return CudaBackend(network.build(), where, precision)
+    return TorchBackend(network.build(), where, threads, precision)
 
 
-def _openvino(network: Network, device: str, threads: int) -> Backend:
+def _openvino(network: Network, device: str, threads: int, precision: str) -> Backend:
     if device.startswith('cuda'):
         raise BackendError(f'expected backend torch, tensorrt or onnxruntime for device {device}, got openvino; '
                            'use device cpu or auto')
-    from .openvino_backend import OpenvinoBackend
+    from .openvino_backend import OpenvinoBackend, require_support
     from .openvino_graph import openvino_graph
 
-    return OpenvinoBackend(openvino_graph(network), threads)
+    require_support(precision)
+    return OpenvinoBackend(openvino_graph(network), threads, precision)
 
 
-def _onnxruntime(network: Network, device: str, threads: int) -> Backend:
+def _onnxruntime(network: Network, device: str, threads: int, precision: str) -> Backend:
     from .onnxruntime_backend import OnnxruntimeBackend, on_its_device, onnx_bytes
 
+    require_fp32(precision, 'ONNX Runtime')
     place = 'cpu' if device == 'auto' else device
     return on_its_device(OnnxruntimeBackend(onnx_bytes(network.build()), threads, place))
 
 
-def _tensorrt(network: Network, device: str, threads: int) -> Backend:
+def _tensorrt(network: Network, device: str, threads: int, precision: str) -> Backend:
     if device == 'cpu':
         raise BackendError('expected device cuda or auto for backend tensorrt, got cpu')
     from .tensorrt_cache import tensorrt_backend
 
-    return tensorrt_backend(network)
+    return tensorrt_backend(network, precision)
 
 
 MAKERS = {'torch': _torch, 'openvino': _openvino, 'onnxruntime': _onnxruntime, 'tensorrt': _tensorrt}

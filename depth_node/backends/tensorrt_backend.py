@@ -16,6 +16,7 @@ from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, CheckpointError
 
 from .device_path import DeviceNetwork, DevicePath, of_bytes
+from .precision import REDUCED
 from .protocol import INPUT, OUTPUTS
 from .sizes import PerSize
 
@@ -96,18 +97,29 @@ def logger() -> Any:
     return tensorrt.Logger(tensorrt.Logger.WARNING)
 
 
-def built(onnx: bytes) -> bytes:
+def built(onnx: bytes, precision: str = 'auto') -> bytes:
     """Build an engine for this machine's GPU from an ONNX file's bytes of one input size; raises BackendError."""
     builder = tensorrt.Builder(logger())
-    network = builder.create_network(0)
+    network, config = builder.create_network(0), builder.create_builder_config()
+    if precision in REDUCED:
+        config.set_flag(flag_of(precision))
     parser = tensorrt.OnnxParser(network, logger())
     if not parser.parse(onnx):
         errors = '; '.join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise BackendError(f'TensorRT {tensorrt.__version__} cannot read this network: {errors}')
-    engine = builder.build_serialized_network(network, builder.create_builder_config())
+    engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise BackendError(f'TensorRT {tensorrt.__version__} cannot build this network; its message is on stderr')
     return bytes(engine)
+
+
+def flag_of(precision: str) -> Any:
+    """Return the flag that allows a precision; raises BackendError where this TensorRT has none."""
+    flag = getattr(tensorrt.BuilderFlag, precision.upper(), None)
+    if flag is None:
+        raise BackendError(f'expected a TensorRT that builds in {precision}, got {tensorrt.__version__}, which takes '
+                           'precision from the ONNX file; use precision auto')
+    return flag
 
 
 def with_header(header: str, engine: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """TensorRT engines, kept from one start to the next: building one takes a minute.
 
-Their names come from the checkpoint, the code that exports it, the input size, the GPU and TensorRT's version: where
+Their names come from the checkpoint, the code that exports it, input size, precision, GPU and TensorRT's version: where
 one of these changes, another engine is built. Each carries its own digest: one cut short is built again, too.
 """
 
@@ -28,24 +28,24 @@ CODE = '../model.py', 'uint8_input.py', 'onnxruntime_backend.py', 'tensorrt_back
 START = 'tensorrt'
 
 
-def tensorrt_backend(network: Network) -> TensorrtBackend:
+def tensorrt_backend(network: Network, precision: str = 'auto') -> TensorrtBackend:
     """Return a backend that builds an engine for each size that it meets, or takes it from the cache."""
-    return TensorrtBackend(partial(cached_engine, network))
+    return TensorrtBackend(partial(cached_engine, network, precision=precision))
 
 
-def cached_engine(network: Network, size: Size) -> Engine:
+def cached_engine(network: Network, size: Size, precision: str = 'auto') -> Engine:
     """Return a network's engine for an input size, from the cache where it is there. Raises BackendError."""
     require_cuda()
     digest = network.digest()
-    path = engine_path(digest, size) if digest else None
+    path = engine_path(digest, size, precision) if digest else None
     if path is None:
-        return Engine(built(onnx_bytes(network.build(), size)), size, START)
+        return Engine(built(onnx_bytes(network.build(), size), precision), size, START)
     try:
         return Engine(whole_engine(path), size, path.name)
     except (BackendError, CheckpointError) as error:
         log.debug('%s', error)  # none yet, cut short, or refused
     log.warning('building a TensorRT engine for images of %s, once: this takes a minute', size)
-    data = built(onnx_bytes(network.build(), size))
+    data = built(onnx_bytes(network.build(), size), precision)
     try:
         keep(data, path)
     except OSError as error:
@@ -53,10 +53,10 @@ def cached_engine(network: Network, size: Size) -> Engine:
     return Engine(data, size, path.name)
 
 
-def engine_path(digest: str, size: Size) -> Path | None:
+def engine_path(digest: str, size: Size, precision: str) -> Path | None:
     """Return where the engine of a checkpoint of this digest is or would be for this machine's GPU."""
     gpu = f'{torch.cuda.get_device_name()} {torch.cuda.get_device_capability()}'
-    return kept_path(START, '.engine', CODE, digest, tensorrt.__version__, gpu, str(size))
+    return kept_path(START, '.engine', CODE, digest, tensorrt.__version__, gpu, str(size), precision)
 
 
 def whole_engine(path: Path) -> bytes:

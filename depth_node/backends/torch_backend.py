@@ -14,32 +14,47 @@ from msg_tools.errors import BackendError
 from .device_path import DeviceNetwork, DevicePath
 from .uint8_input import Uint8Input
 
+REDUCED = {'bf16': torch.bfloat16, 'fp16': torch.float16}  # slow on a CPU without units for them, and right
+
 
 class TorchBackend:
     """Run a network eagerly in PyTorch. The caller's stays as it is: it is copied where it would have to change."""
 
-    def __init__(self, model: nn.Module, device: str, threads: int) -> None:
+    def __init__(self, model: nn.Module, device: str, threads: int, precision: str = 'auto') -> None:
         self.device = place(device, threads)
+        self.reduced = REDUCED.get(precision)
         try:
             self.model = Uint8Input(model if is_ready(model, self.device) else prepared(model, self.device))
         except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
             raise BackendError(f'PyTorch cannot use {self.device}: {error}') from error
-        self.description = f'PyTorch {torch.__version__} on {_device_name(device)}'
+        self.description = (f'PyTorch {torch.__version__} on {_device_name(device)}'
+                            + (f', {precision}' if self.reduced else ''))
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
-        return infer(self.model, rgb, self.device)
+        return infer(self.model, rgb, self.device, self.reduced)
 
 
 class CudaBackend(TorchBackend):
     """Run a network on a CUDA device, and the path around it there, too."""
 
-    def __init__(self, model: nn.Module, device: str) -> None:
-        super().__init__(model, device, threads=0)
-        self.alone = DeviceNetwork(self.model.model, self.device)
-        self.whole = DevicePath(self.model.model, self.device)
+    def __init__(self, model: nn.Module, device: str, precision: str = 'auto') -> None:
+        super().__init__(model, device, 0, precision)
+        network = in_reduced(self.model.model, self.reduced) if self.reduced else self.model.model
+        self.alone, self.whole = DeviceNetwork(network, self.device), DevicePath(network, self.device)
 
     def __call__(self, rgb: Array) -> tuple[Array, Array]:
         return self.alone(rgb)
+
+
+def in_reduced(model: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return a network as one that computes with smaller numbers, its weights included."""
+    small = deepcopy(model).to(dtype)
+
+    def network(rgb: Tensor) -> tuple[Tensor, Tensor]:
+        log_depth, log_scale = small(rgb.to(dtype))
+        return log_depth, log_scale
+
+    return network
 
 
 def place(device: str, threads: int) -> torch.device:
@@ -52,11 +67,15 @@ def place(device: str, threads: int) -> torch.device:
     return torch.device(device)
 
 
-def infer(model: Callable[[Tensor], tuple[Tensor, Tensor]], rgb: Array, device: torch.device) -> tuple[Array, Array]:
-    """Run a network that takes bytes on an image uint8 (h, w, 3); raises BackendError where torch fails."""
+def infer(model: Callable[[Tensor], tuple[Tensor, Tensor]], rgb: Array, device: torch.device,
+          reduced: torch.dtype | None = None) -> tuple[Array, Array]:
+    """Run a network that takes bytes on an image uint8 (h, w, 3), its layers with reduced numbers where given.
+
+    Raises BackendError where torch fails.
+    """
     try:
-        with torch.inference_mode():
-            maps = torch.cat(model(torch.from_numpy(rgb)[None].to(device)), 1)
+        with torch.inference_mode(), torch.autocast(device.type, reduced, enabled=reduced is not None):
+            maps = torch.cat(model(torch.from_numpy(rgb)[None].to(device)), 1).float()
             log_depth, log_scale = maps[0].cpu().numpy()  # one copy from the device, which also waits for it
     except RuntimeError as error:
         raise BackendError(f'PyTorch on {device} failed: {error}') from error

@@ -61,7 +61,7 @@ class DepthNode(TellingNode):
         """Load the network, run it once, and announce the outputs."""
         config = self.config
         self.estimator = DepthEstimator.from_checkpoint(
-            config.checkpoint, config.device, config.backend, config.threads
+            config.checkpoint, config.device, config.backend, config.threads, config.precision
         )
         self.get_logger().info(f'network: {self.estimator.description}')
         self.outputs = Outputs(self)
