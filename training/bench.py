@@ -11,6 +11,7 @@ PARTS = {
     'network': ('.bench_network', 'the network alone, per backend and size'),
     'callback': ('.bench_callback', 'what the node does with one image, by stage, without DDS'),
     'node': ('.bench_node', 'the node end to end over DDS: ages, drops, memory'),
+    'all': ('.bench_all', 'the three above, beside peers, into tables and a chart: docs/speed.md'),
     'training': ('.bench_training', 'the training loop: images a second, and how much of its time the network has'),
     'ground_truth': ('.bench_ground_truth', "velodyne_to_depth's projection, beside monodepth2's"),
 }

@@ -45,8 +45,8 @@ def report(args: argparse.Namespace) -> None:
         cli.print_json(result)
         return
     print(result['network'])
-    print(f'{result["faults_per_frame"]} minor page faults an image; Python and NumPy allocate {result["allocated_mb"]} '
-          'MB at most during one')
+    print(f'{result["faults_per_frame"]} minor page faults an image; {result["allocated_mb"]} MB that Python and NumPy '
+          'allocate at most during one')
     print(cli.columns([HEADER, *([row[key] for key in HEADER] for row in result['rows'])]))
 
 

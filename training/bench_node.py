@@ -121,9 +121,12 @@ def head(run: dict[str, Any]) -> list[str]:
         f'without warm-up {even["missing"]} of {even["of"]} missing, at most {even["longest_run"]} in a row; between '
         f'stamps {even["gap_ms"]["p50"]} ms (median), {even["gap_ms"]["max"]} ms (longest)',
     ]
-    return [*lines, f'node: {used["cpu_cores"]} cores, {used["faults_per_frame"]} page faults a frame, '
-            f'{used["memory_start_mb"]:.0f} MB at the start, {used["memory_end_mb"]:.0f} MB at the end, '
-            f'{used["memory_mb_per_min"]:+.2f} MB/min; age {run["age_ms_per_min"]:+.2f} ms/min'] if used else lines
+    if used:
+        lines.append(f'node: {used["cpu_cores"]} cores, {used["faults_per_frame"]} page faults a frame, '
+                     f'{used["memory_start_mb"]:.0f} MB at the start, {used["memory_end_mb"]:.0f} MB at the end')
+    if used and run['age_ms_per_min'] is not None:
+        lines.append(f'change a minute: memory {used["memory_mb_per_min"]:+.2f} MB, age {run["age_ms_per_min"]:+.2f} ms')
+    return lines
 
 
 if __name__ == '__main__':

@@ -18,6 +18,7 @@ THIRDS = ('first', 'second', 'third')
 STAGE = re.compile(r'(.+?) (p\d+(?: / (?:p\d+|max))*) \[ms\]')  # how the node's diagnostics name a stage's times
 DROPPED = 'dropped: '
 TREND_BINS = 20
+TREND_S = 20.0  # shorter runs have no trend
 LONG_S = 120.0  # runs from here on are told minute by minute
 
 Spread = dict[str, float]
@@ -38,7 +39,7 @@ def figures(record: Record) -> dict[str, Any]:
         'age_ms': {name: {'all': spread(series.values), **by_thirds(series.values)} for name, series in ages.items()},
         'stages_ms': stages(status),
         'process': process(record),
-        'age_ms_per_min': round(1e3 * slope_per_min(depth), 2),
+        'age_ms_per_min': slope_per_min(depth, 1e3),
         'minutes': minutes(record) if depth.times[-1] >= LONG_S else [],
     }
 
@@ -113,7 +114,7 @@ def stages(status: Mapping[str, str]) -> dict[str, Spread]:
     return found
 
 
-def process(record: Record) -> dict[str, float]:
+def process(record: Record) -> dict[str, float | None]:
     """Return what the node's process used from the first sample of its memory to the last."""
     memory = record.memory_mb
     if len(memory) < 2:
@@ -125,16 +126,21 @@ def process(record: Record) -> dict[str, float]:
         'memory_start_mb': round(memory.values[0], 1),
         'memory_end_mb': round(memory.values[-1], 1),
         'memory_most_mb': round(max(memory.values), 1),
-        'memory_mb_per_min': round(slope_per_min(memory), 3),
+        'memory_mb_per_min': slope_per_min(memory),
     }
 
 
-def slope_per_min(series: Series) -> float:
-    """Return how fast a series grows [its unit per minute]: a line through the medians of equal pieces of it."""
+def slope_per_min(series: Series, scale: float = 1.0) -> float | None:
+    """Return how fast a series grows [its unit times scale per minute]; None where it is too short to tell.
+
+    It is the slope of a line through the medians of equal pieces, so that a single hiccup does not tilt it.
+    """
+    if series.times[-1] - series.times[0] < TREND_S:
+        return None
     pieces = min(TREND_BINS, len(series))
     times, values = (np.array_split(np.array(column), pieces) for column in (series.times, series.values))
     t, v = ([float(np.median(piece)) for piece in column] for column in (times, values))
-    return 60.0 * float(np.polyfit(t, v, 1)[0]) if t[-1] > t[0] else 0.0
+    return round(60.0 * scale * float(np.polyfit(t, v, 1)[0]), 3)
 
 
 def minutes(record: Record) -> list[dict[str, float]]:
