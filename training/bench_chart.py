@@ -27,7 +27,7 @@ CORNERS = {'square': [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)],
 INK: RGB = (28, 36, 48)
 SOFT: RGB = (93, 104, 119)
 LINE: RGB = (224, 228, 233)
-WIDTH, LEFT, TOP, ROW = 1500, 380, 110, 40  # px
+WIDTH, LEFT, TOP, ROW = 1500, 470, 110, 40  # px
 PLOT_HEIGHT, LEGEND_ROW, MARGIN = 430, 40, 60
 TEXT, SMALL = 15, 13  # height of a capital [px]
 
@@ -47,7 +47,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Write the picture of what one machine did."""
     panels = [panel for panel in (ratio_panel(ratios(result)), age_panel(curves(result))) if panel is not None]
     if panels:
-        cv2.imwrite(str(path), cv2.cvtColor(np.vstack(panels), cv2.COLOR_RGB2BGR))
+        picture = cv2.cvtColor(np.vstack(panels), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(path), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def ratios(result: dict[str, Any]) -> list[tuple[str, float, float]]:
@@ -88,7 +89,8 @@ def ratio_panel(rows: Sequence[tuple[str, float, float]]) -> Array | None:
     if not rows:
         return None
     canvas = paper(TOP + ROW * len(rows) + MARGIN, 'Time of the network alone, ours = 1',
-                   'medians, each in the faster of OpenVINO and ONNX Runtime on the CPU; weights of others at random; left is faster')
+                   'medians, in the faster of OpenVINO and ONNX Runtime on the CPU; others with weights at random; '
+                   'left is faster')
     low, high = min(0.5, *(ratio for _, ratio, _ in rows)), max(2.0, *(ratio for _, ratio, _ in rows))
     bottom = TOP + ROW * len(rows)
 
@@ -114,7 +116,7 @@ def age_panel(lines: Sequence[Curve]) -> Array | None:
     top = TOP + LEGEND_ROW * len(lines)
     bottom = top + PLOT_HEIGHT
     canvas = paper(bottom + MARGIN + 20, 'Age of depth at a subscriber, by the rate of the camera',
-                   'ms from the stamp of the image; filled: median, with a line up to p99; max: as fast as it answers')
+                   'from the stamp of the image; marks: median, with a line up to p99; max: two images on the way')
     rates = list(dict.fromkeys(rate for line in lines for rate in line.p50))
     values = [value for line in lines for ages in (line.p50, line.p99) for value in ages.values()]
     low, high = decade(min(values), math.floor), decade(max(values), math.ceil)
@@ -127,7 +129,7 @@ def age_panel(lines: Sequence[Curve]) -> Array | None:
     for tick in ticks(low, high):
         y = at(0, tick)[1]
         cv2.line(canvas, (160, y), (WIDTH - 60, y), LINE, 1)
-        write(canvas, f'{tick:g} ms', (148, y + 6), SMALL, SOFT, 'right')
+        write(canvas, f'{tick:g} ms' if tick < 1000 else f'{tick / 1000:g} s', (148, y + 6), SMALL, SOFT, 'right')
     for i, rate in enumerate(rates):
         write(canvas, rate if rate == 'max' else f'{rate} Hz', (at(i, low)[0], bottom + 34), TEXT, INK, 'middle')
     for k, line in enumerate(lines):

@@ -101,7 +101,7 @@ def time_in_turns(cases: Sequence[tuple[Case, Backend]], repeat: int) -> list[di
     """Run backends alternately, on the same image where they have the same size; return a row for each.
 
     The ratio is that of the medians to the first one's. A backend returns NumPy arrays, on a GPU as well: the time of a
-    call holds the copies to and fro and the wait for its end.
+    call holds the copies there and back, and the wait for its end.
     """
     images: dict[Size, Array] = {size: noise(size) for (_, _, size), _ in cases}
     seconds: list[list[float]] = [[] for _ in cases]

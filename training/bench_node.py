@@ -124,8 +124,10 @@ def head(run: dict[str, Any]) -> list[str]:
     if used:
         lines.append(f'node: {used["cpu_cores"]} cores, {used["faults_per_frame"]} page faults a frame, '
                      f'{used["memory_start_mb"]:.0f} MB at the start, {used["memory_end_mb"]:.0f} MB at the end')
-    if used and run['age_ms_per_min'] is not None:
-        lines.append(f'change a minute: memory {used["memory_mb_per_min"]:+.2f} MB, age {run["age_ms_per_min"]:+.2f} ms')
+    trends = [(used.get('memory_mb_per_min'), 'MB of memory'), (run['age_ms_per_min'], 'ms of age')]
+    changes = ', '.join(f'{trend:+.2f} {unit}' for trend, unit in trends if trend is not None)
+    if changes:
+        lines.append(f'change a minute: {changes}')
     return lines
 
 

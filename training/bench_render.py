@@ -25,12 +25,14 @@ CALLBACK = """From an image's bytes to filled messages of depth, camera_info and
 network alone; then what rclpy does with these messages, publishing to one subscriber in another process."""
 NODE = """A camera, the node and a subscriber of depth and cloud, each a process, over DDS, all on this machine's cores.
 The age of depth is from the image's stamp to the subscriber's callback. Images sent, received, published and dropped
-are those of the whole run; the rest leaves out its first seconds. At *max* the camera keeps two images on the way and
-sends the next when one is answered: the rate is what the machine can do, and overtaken images are no fault there."""
+are those of the whole run; the rest leaves out its first seconds, and what comes after the camera's end. At *max* the
+camera keeps two images on the way and sends the next when one is answered: the rate is what the machine can do, and
+overtaken images are no fault there."""
 NODE_PEERS = """The same camera, DDS profile and subscriber with a node as usual wrappers of published networks are
 written: a subscription whose queue holds 10 images (or 1), everything in its callback, NumPy in float32, a cloud of the
-same size. The network's weights are at random, which changes the values and not the time. A queue shows as age: a node
-that is too slow for its camera works through the images of the past."""
+same size. The network's weights are at random, which changes the values and not the time. A queue shows as age: where
+the camera is faster than the node, every image waits behind those in the queue, and is older by their number over the
+rate."""
 
 Entry = dict[str, Any]
 

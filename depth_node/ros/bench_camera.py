@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
             flat_out(camera, args.seconds, stop)
         else:
             at_rate(camera, float(args.rate), args.seconds, stop)
-        time.sleep(0.5)  # until the last one has left
-        np.save(args.stamps, np.array(camera.stamps, np.int64))
+        np.save(args.stamps, np.array(camera.stamps, np.int64))  # at once: it tells the listener that this was the last
+        time.sleep(0.5)  # until that one has left
         cli.print_json({'sent': len(camera.stamps), 'image': f'{info.width}x{info.height} {images[0].encoding}'})
         node.destroy_node()
 

@@ -92,7 +92,7 @@ def measure(setup: Setup) -> Record:
         bag = [str(setup.bag)] if setup.bag else []
         words = [namespace, setup.rate, str(setup.seconds + WARM_UP_S), str(stamps), *bag]
         source = stack.enter_context(Command(Call('depth_node.ros.bench_camera', words)))
-        listener.listen(source, stop)
+        listener.listen(source, stamps, stop)
         if source.process.wait():
             raise DepthNodeError(f'expected images from the camera, got: {source.text()}')
         listener.record.image = json.loads(source.text().splitlines()[-1])['image']
@@ -116,7 +116,7 @@ class Listener:
         self.command, self.pid, self.prefix = command, command.process.pid, f'{namespace}/'
         self.record = Record()
         self.begin_s = float('inf')  # on the monotonic clock; set by the first depth
-        self.heard_s = 0.0
+        self.heard_s, self.counts = 0.0, True
         self.before: tuple[Usage, int] | None = None  # at the first sample, and the frames until then
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_status, 10)
         self.node.create_subscription(Image, 'depth/image_rect', self._on_depth, 2)
@@ -132,13 +132,17 @@ class Listener:
             if failed or stop.is_set() or not self.command.runs or time.monotonic() > deadline:
                 raise DepthNodeError(f'expected the node to start, got: {self.command.text() or "nothing"}')
 
-    def listen(self, source: Command, stop: Stop) -> None:
-        """Take what comes until the camera ends, and what is still on its way then."""
+    def listen(self, source: Command, stamps: Path, stop: Stop) -> None:
+        """Take what comes until the camera has written its stamps, which is its end, and see the rest off.
+
+        What a queue still held then does not count: nothing newer comes any more, so its age would grow without end.
+        """
         next_sample_s = 0.0
         while source.runs and self.command.runs and not stop.is_set():
             rclpy.spin_once(self.node, timeout_sec=0.1)
             now = time.monotonic()
-            if now >= self.begin_s and now >= next_sample_s:
+            self.counts = self.counts and not stamps.exists()
+            if self.counts and now >= max(self.begin_s, next_sample_s):
                 self._sample(now - self.begin_s)
                 next_sample_s = now + SAMPLE_S
         end_s = time.monotonic()
@@ -166,9 +170,10 @@ class Listener:
         now = self.heard_s = time.monotonic()
         self.begin_s = min(self.begin_s, now + WARM_UP_S)
         age_ns = self.node.get_clock().now().nanoseconds - stamp_ns(msg)
-        if now >= self.begin_s:
+        counts = self.counts and now >= self.begin_s
+        if counts:
             self.record.ages[name].add(now - self.begin_s, age_ns * 1e-9)
-        return now >= self.begin_s
+        return counts
 
     def _on_status(self, array: DiagnosticArray) -> None:
         for status in array.status:
