@@ -1,6 +1,7 @@
 """The node benchmark: its figures from made-up samples, and short runs for real of our node and of a plain one."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -185,6 +186,36 @@ def test_an_answer_ends_the_wait_for_the_images_before_it_too(ros_node):
     assert answers.on_the_way == [3]
 
 
+@pytest.mark.ros
+def test_what_a_queue_held_at_the_cameras_end_does_not_count(ros_node, tmp_path, monkeypatch):
+    """Nothing newer comes then: the age of what a slow node still works through would grow without end."""
+    from sensor_msgs.msg import Image
+
+    from depth_node.ros import bench_listener
+    from depth_node.ros.spin import Stop
+
+    class Source:
+        """A camera that runs for one look at it."""
+
+        def __init__(self):
+            self.looks = iter([True, False])
+
+        runs = property(lambda self: next(self.looks))
+
+    monkeypatch.setattr(bench_listener, 'QUIET_S', 0.0)
+    command = SimpleNamespace(process=SimpleNamespace(pid=os.getpid()), runs=True)
+    listener = bench_listener.Listener('/car', command, False)
+    listener.begin_s = 0.0
+    listener._on_depth(Image())
+    listener.listen(Source(), tmp_path / 'none.npy', Stop())
+    listener._on_depth(Image())
+    assert len(listener.record.depth_ns) == len(listener.record.ages['depth']) == 2
+    listener.listen(Source(), tmp_path, Stop())  # which exists
+    listener._on_depth(Image())
+    assert len(listener.record.depth_ns) == len(listener.record.ages['depth']) == 2
+    listener.close()
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     config = ModelConfig(height=64, width=96, focal_px=60.0, decoder=(8, 8, 8, 8))
@@ -193,6 +224,7 @@ def checkpoint(tmp_path):
 
 
 @pytest.mark.ros
+@pytest.mark.slow
 def test_short_runs_for_real(ros_domain, checkpoint, capsys):
     pytest.importorskip('rclpy')
     arguments = ['--rate', '10', 'max', '--subscribers', '2', '--seconds', '2', '--label', 'mine', '--param',
@@ -233,6 +265,7 @@ def foreign(path, outputs=1):
 
 
 @pytest.mark.ros
+@pytest.mark.slow
 def test_a_plain_node_with_another_network_for_real(ros_domain, tmp_path, capsys):
     for name in ('rclpy', 'onnx', 'onnxruntime'):
         pytest.importorskip(name)

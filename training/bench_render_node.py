@@ -109,6 +109,7 @@ def compared(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
         yield STAGES.get(name, name), *map(two, spreads), ratio([spread.get('p50') for spread in spreads])
     ages = [run['age_ms'].get('depth', {}).get('all', {}) for run in runs]
     yield 'age of depth at the subscriber', *map(two, ages), ratio([age.get('p50') for age in ages])
+    yield 'load of the machine before', *(cell(run.get('load')) for run in runs), cell(None)
     for name, key in (('cores', 'cpu_cores'), ('minor page faults a frame', 'faults_per_frame'),
                       ('memory at the end, MB', 'memory_end_mb')):
         values = [run['process'].get(key) for run in runs]
