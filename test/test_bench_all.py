@@ -184,6 +184,15 @@ def test_a_soak_is_told_by_minute(result):
     assert '| 19 | 600 | 30.0 | 50.0 | 319.0 |' in markdown([result])
 
 
+def test_what_another_machine_measured_is_added_as_a_file_beside_it(written, result, tmp_path):
+    result['machine'] |= {'gpu': ['A GPU'], 'cpu': 'Another CPU'}
+    (tmp_path / 'speed_gpu.json').write_text(json.dumps(result))
+    assert bench(['all', '--render', str(written)]) == 0
+    text = (tmp_path / 'speed.md').read_text()
+    assert re.findall(r'^## (.*)$', text, re.MULTILINE) == ['A CPU, 2 cores', 'A GPU, Another CPU, 2 cores']
+    assert UNMEASURED not in text
+
+
 def before_file(tmp_path, runs, label='version 1'):
     path = tmp_path / 'old.json'
     path.write_text(json.dumps({'label': label, 'runs': runs}))

@@ -37,7 +37,8 @@ def record(ages_s, cloud=False, memory_mb=(300.0, 310.0, 305.0), period_s=1.0):
     return SimpleNamespace(
         image='64x48 rgb8', sent_ns=np.arange(11) * PERIOD_NS, depth_ns=[i * PERIOD_NS for i in range(len(ages_s))],
         ages={'depth': series(ages_s, period_s), 'points': series(ages_s if cloud else [])},
-        memory_mb=series(memory_mb, period_s), used=SimpleNamespace(cpu_s=1.0, faults=30), frames=10, status=STATUS)
+        memory_mb=series(memory_mb, period_s), used=SimpleNamespace(cpu_s=1.0, faults=30), frames=10, status=STATUS,
+        steady=STATUS)
 
 
 def run_of(seen):
@@ -189,6 +190,7 @@ def test_an_answer_ends_the_wait_for_the_images_before_it_too(ros_node):
 @pytest.mark.ros
 def test_what_a_queue_held_at_the_cameras_end_does_not_count(ros_node, tmp_path, monkeypatch):
     """Nothing newer comes then: the age of what a slow node still works through would grow without end."""
+    from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
     from sensor_msgs.msg import Image
 
     from depth_node.ros import bench_listener
@@ -213,6 +215,9 @@ def test_what_a_queue_held_at_the_cameras_end_does_not_count(ros_node, tmp_path,
     listener.listen(Source(), tmp_path, Stop())  # which exists
     listener._on_depth(Image())
     assert len(listener.record.depth_ns) == len(listener.record.ages['depth']) == 2
+    listener._on_status(DiagnosticArray(status=[DiagnosticStatus(hardware_id='/car/node', message='later')]))
+    assert listener.record.status == {'message': 'later'}
+    assert listener.record.steady == {}
     listener.close()
 
 

@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--label', default='now', help='what to call the runs of our node (default now)')
     parser.add_argument('--before', nargs='+', type=Path, default=[], metavar='JSON',
                         help='what `depth_bench node --json` printed of older versions: columns beside this one')
-    parser.add_argument('--render', nargs='+', type=Path, metavar='JSON', help='measure nothing: write text and chart')
+    parser.add_argument('--render', type=Path, metavar='JSON',
+                        help='measure nothing: write text and chart from this file and the speed*.json beside it')
     args = parser.parse_args(argv)
     return cli.run(NAME, lambda: report(args))
 
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 def report(args: argparse.Namespace) -> int:
     """Do what the arguments ask for; return 1 where a part failed. Raises ConfigError for a file that is not ours."""
     if args.render:
-        add_before(args.render[0], args.before)
+        add_before(args.render, args.before)
         render(args.render)
         return 0
     path = args.out / f'{args.name}.json'
@@ -69,7 +70,7 @@ def report(args: argparse.Namespace) -> int:
         write(path, read(path) if path.exists() else begin())
         add_before(path, args.before)
     failed = [part for part, commands in plan(args).items() if not run_part(path, part, commands)]
-    render(sorted(args.out.glob('speed*.json')))
+    render(path)
     if failed:
         cli.warn(NAME, f'failed: {", ".join(failed)}; run them again with --only')
     return 1 if failed else 0
@@ -170,10 +171,10 @@ def write(path: Path, result: Result) -> None:
     part.replace(path)
 
 
-def render(paths: Sequence[Path]) -> None:
-    """Write text and chart beside the first of these results."""
-    results = [read(path) for path in paths]
-    folder = paths[0].parent
+def render(path: Path) -> None:
+    """Write text and chart from a result and the others beside it, the chart from the first by name."""
+    folder = path.parent
+    results = [read(file) for file in sorted({path, *folder.glob('speed*.json')})]
     (folder / 'speed.md').write_text(markdown(results))
     (folder / 'images').mkdir(exist_ok=True)
     draw(results[0], folder / 'images' / 'speed.png')

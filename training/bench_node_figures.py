@@ -37,7 +37,7 @@ def figures(record: Record) -> dict[str, Any]:
         **counts(record),
         'evenness': evenness(record.sent_ns, np.array(record.depth_ns)),
         'age_ms': {name: {'all': spread(series.values), **by_thirds(series.values)} for name, series in ages.items()},
-        'stages_ms': stages(status),
+        'stages_ms': stages(record.steady),
         'process': process(record),
         'age_ms_per_min': slope_per_min(depth, 1e3),
         'minutes': minutes(record) if depth.times[-1] >= LONG_S else [],

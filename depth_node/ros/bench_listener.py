@@ -71,7 +71,8 @@ class Record:
     memory_mb: Series = field(default_factory=Series)
     used: Usage = field(default_factory=Usage)  # from the first sample of the memory to the last
     frames: int = 0  # depth images in that time
-    status: dict[str, str] = field(default_factory=dict)
+    status: dict[str, str] = field(default_factory=dict)  # the last of all, which has every count
+    steady: dict[str, str] = field(default_factory=dict)  # the last while the camera ran, for the times of stages
 
 
 def measure(setup: Setup) -> Record:
@@ -179,6 +180,7 @@ class Listener:
         for status in array.status:
             if status.hardware_id.startswith(self.prefix):
                 self.record.status = {'message': status.message, **{item.key: item.value for item in status.values}}
+                self.record.steady = self.record.status if self.counts else self.record.steady
 
 
 def parameters(settings: Sequence[str]) -> list[str]:
