@@ -12,6 +12,7 @@ PARTS = {
     'callback': ('.bench_callback', 'what the node does with one image, by stage, without DDS'),
     'node': ('.bench_node', 'the node end to end over DDS: ages, drops, memory'),
     'precision': ('.bench_precision', 'each precision of the CPU: accuracy lost beside fp32, and speed'),
+    'all': ('.bench_all', 'network, callback and node, beside peers, into tables and a chart: docs/speed.md'),
     'training': ('.bench_training', 'the training loop: images a second, and how much of its time the network has'),
     'ground_truth': ('.bench_ground_truth', "velodyne_to_depth's projection, beside monodepth2's"),
 }

@@ -19,34 +19,34 @@ from msg_tools import cli
 from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError, ConfigError
 
+from .bench_options import add_precision, add_repeat, add_threads
 from .bench_peers import peers
 from .input_sizes import parse_size, size_text
 
 NAME = 'depth_bench network'
 BACKENDS = ('torch', 'openvino', 'onnxruntime')
 WARM_UP = 3  # runs of each that do not count
-HEADER = ('network', 'backend', 'size', 'median_ms', 'p10_ms', 'p90_ms', 'ratio')
+HEADER = ('network', 'backend', 'size', 'median_ms', 'p10_ms', 'p90_ms', 'p99_ms', 'ratio')
 
 
 def main(argv: list[str] | None = None) -> int:
     """Time the networks and print a table, or one JSON object."""
     example = f'{NAME} --backend openvino --network mobilenet_v2_light guidedepth_s --size 192x640'
     parser = cli.parser(NAME, 'Time networks alone, in turns, so that a noisy machine is noisy for all.', example)
-    parser.add_argument('--backend', nargs='+', choices=BACKENDS, default=BACKENDS, metavar='NAME')
+    parser.add_argument('--backend', nargs='+', choices=(*BACKENDS, 'tensorrt'), default=BACKENDS,
+                        metavar='NAME', help=f'out of {", ".join(BACKENDS)} (default: these), tensorrt')
     parser.add_argument('--size', nargs='+', metavar='HxW', help='input sizes; default: the one it was trained at')
-    parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: each library decides')
-    parser.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='cpu', help='cuda is for torch alone')
-    parser.add_argument('--repeat', type=int, default=50, metavar='N', help='runs of each (default 50)')
+    add_threads(parser)
+    parser.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='cpu', help='cuda is not for openvino')
     parser.add_argument('--checkpoint', nargs='+', metavar='FILE', default=[],
                         help="checkpoints, or what depth_export made of them; default: the one that ships ('default')")
     parser.add_argument('--network', nargs='+', metavar='NAME', default=[],
                         help=f'networks with weights at random: {", ".join(NETWORKS)}')
     parser.add_argument('--peer', nargs='+', metavar='ONNX', default=[],
                         help="other people's networks: ONNX files of one fixed input size, beside ours")
-    parser.add_argument('--json', action='store_true')
+    add_precision(parser)
+    add_repeat(parser, 50, 'runs of each')
     args = parser.parse_args(argv)
-    if args.repeat < 1 or args.threads < 0:
-        parser.error('--repeat must be greater than 0, --threads not less')
     return cli.run(NAME, lambda: report(args))
 
 
@@ -72,7 +72,7 @@ def backends(args: argparse.Namespace, size: Size | None) -> Iterator[tuple[Case
     for name in args.checkpoint or ([] if args.network else ['default']):
         path = default_checkpoint() if name == 'default' else Path(name)
         if library := library_of(path):
-            found = load_exported(path, args.device, threads=args.threads)
+            found = load_exported(path, args.device, threads=args.threads, precision=args.precision)
             own = found.fixed_size or Size(found.model_config.height, found.model_config.width)
             if size and found.fixed_size not in (None, size):
                 cli.warn(NAME, f'{name} left out at {size_text(size)}: it takes {size_text(own)} alone')
@@ -94,7 +94,7 @@ def in_backends(name: str, model: Any, config: ModelConfig, args: argparse.Names
     size = size or Size(config.height, config.width)
     for backend in args.backend:
         try:
-            yield (name, backend, size), choose(model, size, args.device, backend, args.threads).backend
+            yield (name, backend, size), choose(model, size, args.device, backend, args.threads, args.precision).backend
         except BackendError as error:
             cli.warn(NAME, f'{name} in {backend} left out: {error}')
 
@@ -102,7 +102,8 @@ def in_backends(name: str, model: Any, config: ModelConfig, args: argparse.Names
 def time_in_turns(cases: Sequence[tuple[Case, Backend]], repeat: int) -> list[dict[str, Any]]:
     """Run backends alternately, on the same image where they have the same size; return a row for each.
 
-    The ratio is that of the medians to the first one's.
+    The ratio is that of the medians to the first one's. A backend returns NumPy arrays, on a GPU as well: the time of a
+    call holds the copies there and back, and the wait for its end.
     """
     images: dict[Size, Array] = {size: noise(size) for (_, _, size), _ in cases}
     seconds: list[list[float]] = [[] for _ in cases]
@@ -111,7 +112,7 @@ def time_in_turns(cases: Sequence[tuple[Case, Backend]], repeat: int) -> list[di
             start = time.perf_counter()
             backend(images[size])
             taken.append(time.perf_counter() - start)
-    spreads = [np.percentile(taken[WARM_UP:], (50, 10, 90)) * 1e3 for taken in seconds]
+    spreads = [np.percentile(taken[WARM_UP:], (50, 10, 90, 99)) * 1e3 for taken in seconds]
     return [dict(zip(HEADER, (name, library, size_text(size), *np.round(spread, 2).tolist(),
                               round(float(spread[0] / spreads[0][0]), 3)), strict=True))
             for ((name, library, size), _), spread in zip(cases, spreads, strict=True)]

@@ -8,100 +8,127 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from depth_node.ros.arguments import require_ros
 from msg_tools import cli
-from msg_tools.errors import DepthNodeError
+
+from .bench_node_figures import figures
+from .bench_options import add_threads, at_least, positive
+from .bench_peers import RUNTIMES
 
 if TYPE_CHECKING:
-    from depth_node.ros.bench_listener import Record
+    from depth_node.ros.bench_process import Call
 
 NAME = 'depth_bench node'
-THIRDS = ('first', 'second', 'third')
-STAGE = ' p50 / p90 / p99 [ms]'  # as the node's diagnostics name the times of a stage
-DROPPED = 'dropped: '
-
-Samples = Sequence[tuple[float, float]]  # when [s] and what
+FLAT_OUT = 'max'
+TEXT = """Run the node in one process, a camera in a second one, and measure in this one how old depth and cloud are
+when they arrive, what was dropped and what the node uses. Ages that grow from third to third mean a queue. At the rate
+max the camera keeps two images on the way, and sends the next when the node has answered one: the rate that comes out
+is what the machine can do, and an image that another one overtakes is no fault there. A run of --seconds 1200 is a
+soak: the JSON then tells age and memory of each minute."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the node on images at a fixed rate and print a table, or one JSON object."""
-    text = ('Run the node in one process, a camera in a second one, and measure in this one how old depth and cloud '
-            'are when they arrive, what was dropped and what the node uses. Ages that grow from third to third mean a '
-            'queue.')
-    parser = cli.parser(NAME, text, f'{NAME} --rate 30 --seconds 30 --param backend:=torch')
+    """Run the node on images at each rate and print tables, or one JSON object."""
+    parser = cli.parser(NAME, TEXT, f'{NAME} --rate 10 30 60 max --seconds 30 --param backend:=torch')
     parser.add_argument('--bag', type=Path, metavar='BAG', help='images from here; default: synthetic, 1242x375')
-    parser.add_argument('--rate', type=float, default=10.0, metavar='HZ', help='images a second (default 10)')
-    parser.add_argument('--seconds', type=float, default=30.0, metavar='S', help='how long (default 30)')
+    parser.add_argument('--rate', nargs='+', type=rate, default=['10'], metavar='HZ',
+                        help=f'images a second, or {FLAT_OUT}; a run of each (default 10)')
+    parser.add_argument('--seconds', type=positive, default=30.0, metavar='S', help='how long each (default 30)')
+    parser.add_argument('--subscribers', nargs='+', type=at_least(1), default=[1], metavar='N',
+                        help='processes that take depth and cloud; a run of each (default 1)')
     parser.add_argument('--no-cloud', action='store_true', help='subscribe to the depth image alone')
+    parser.add_argument('--stride', type=at_least(1), default=2, metavar='N', help='of the cloud (default 2)')
+    add_threads(parser)
     parser.add_argument('--param', nargs='+', default=[], metavar='NAME:=VALUE', help='parameters of the node')
+    parser.add_argument('--package', type=Path, metavar='DIR',
+                        help='run the node of this source tree, e.g. of an older version, measured by this program')
+    parser.add_argument('--label', default='', metavar='NAME', help='what to call these runs in the JSON')
+    add_peer(parser)
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args(argv)
-    if args.rate <= 0 or args.seconds <= 0:
-        parser.error('--rate and --seconds must be greater than 0')
+    if args.peer and (args.param or args.package):
+        parser.error('--param and --package are for our node, not for --peer')
     return cli.run(NAME, lambda: report(args))
+
+
+def add_peer(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the peer's node."""
+    parser.add_argument('--peer', type=Path, metavar='ONNX',
+                        help="instead of our node: one as usual wrappers are, with another project's network")
+    parser.add_argument('--peer-queue', type=at_least(1), default=10, metavar='N',
+                        help="depth of its subscription's queue (default 10)")
+    parser.add_argument('--peer-runtime', choices=RUNTIMES, default='openvino', help='what runs it (default openvino)')
+
+
+def rate(text: str) -> str:
+    """Read a rate, for argparse; it stays as it is written."""
+    return text if text == FLAT_OUT else f'{positive(text):g}'
 
 
 def report(args: argparse.Namespace) -> None:
     """Measure and print; raises DepthNodeError where no depth arrived."""
     require_ros()
-    from depth_node.ros.bench_listener import measure
-
-    record = measure(args.rate, args.seconds, args.bag, not args.no_cloud, args.param)
-    result = {'rate_hz': args.rate, 'seconds': args.seconds, 'load': round(os.getloadavg()[0], 1), **summary(record)}
+    runs = [run(args, rate, subscribers) for rate in args.rate for subscribers in args.subscribers]
     if args.json:
-        cli.print_json(result)
+        cli.print_json({'label': args.label, 'runs': runs})
     else:
-        print(table(result))
+        print('\n\n'.join(map(table, runs)))
 
 
-def summary(record: Record) -> dict[str, Any]:
-    """Return the figures of a run as plain JSON values."""
-    depth = record.ages['depth']
-    if len(depth) < len(THIRDS):
-        raise DepthNodeError(f'expected depth images, got {len(depth)} of {record.sent} images; the node says: '
-                             f'{record.status.get("message", "nothing")}')
-    ages = {name: by_thirds(samples) for name, samples in record.ages.items() if len(samples) >= len(THIRDS)}
-    memory = [value for _, value in record.memory_mb]
-    return {
-        'image': record.image,
-        'sent': record.sent,
-        'published': int(record.status.get('published', 0)),
-        'dropped': {key.removeprefix(DROPPED): int(n) for key, n in record.status.items() if key.startswith(DROPPED)},
-        'age_ms': ages,
-        'growth_ms': {name: round(thirds['third']['p50'] - thirds['first']['p50'], 1) for name, thirds in ages.items()},
-        'memory_mb': {'start': memory[0], 'end': memory[-1], 'most': max(memory)} if memory else {},
-        'cpu_cores': round(record.cpu_s / depth[-1][0], 2) if depth[-1][0] else 0.0,
-        'network': record.status.get('network', ''),
-        'stages_ms': {key.removesuffix(STAGE): text for key, text in record.status.items() if key.endswith(STAGE)},
-    }
+def run(args: argparse.Namespace, rate: str, subscribers: int) -> dict[str, Any]:
+    """Return what one run was, and its figures."""
+    from depth_node.ros.bench_listener import Setup, measure
+
+    load = round(os.getloadavg()[0], 1)
+    setup = Setup(command(args), rate, args.seconds, args.bag, not args.no_cloud, subscribers)
+    about = {'rate': rate, 'seconds': args.seconds, 'subscribers': subscribers,
+             'stride': None if args.no_cloud else args.stride, 'load': load}
+    return {**about, **figures(measure(setup))}
 
 
-def by_thirds(samples: Samples) -> dict[str, dict[str, float]]:
-    """Return the percentiles [ms] of ages [s] in each third of the run."""
-    values = [1e3 * age for _, age in samples]
-    return {
-        name: {f'p{q}': round(float(np.percentile(part, q)), 1) for q in (50, 90, 99)}
-        for name, part in zip(THIRDS, np.array_split(values, len(THIRDS)), strict=True)
-    }
+def command(args: argparse.Namespace) -> Call:
+    """Return the command of the node that is measured: ours, or a peer's."""
+    from depth_node.ros.bench_listener import parameters
+    from depth_node.ros.bench_process import Call
+
+    if args.peer:
+        words = [args.peer, args.peer_runtime, args.threads, args.peer_queue, args.stride]
+        return Call(f'{__package__}.bench_peer_node', list(map(str, words)))
+    settings = [f'cloud_stride:={args.stride}', f'threads:={args.threads}', *args.param]
+    return Call('depth_node.node', parameters(settings), str(args.package.resolve()) if args.package else '')
 
 
-def table(result: dict[str, Any]) -> str:
-    """Return the figures as text."""
-    rows: list[Sequence[object]] = [('age at receipt [ms]', 'third', 'p50', 'p90', 'p99')]
-    for name, thirds in result['age_ms'].items():
-        rows += [(name, third, *spread.values()) for third, spread in thirds.items()]
-    stages = [('stage [ms]', 'p50 / p90 / p99'), *result['stages_ms'].items()]
-    dropped = ', '.join(f'{count} {reason}' for reason, count in result['dropped'].items()) or 'none'
-    memory = result['memory_mb']
-    return '\n'.join([
-        f'{result["image"]} at {result["rate_hz"]:g} Hz; {result["network"]}; load of the machine {result["load"]}',
-        f'{result["sent"]} images sent, {result["published"]} depth images published, dropped: {dropped}',
-        f'node: {result["cpu_cores"]} cores, {memory.get("start", 0):.0f} MB at the start, '
-        f'{memory.get("end", 0):.0f} MB at the end',
-        '', cli.columns(rows), '', cli.columns(stages),
-    ])
+def table(run: dict[str, Any]) -> str:
+    """Return the figures of a run as text."""
+    names = ('p50', 'p90', 'p99', 'max', 'p99_of_p50')
+    ages: list[Sequence[object]] = [('age at receipt [ms]', '', 'p50', 'p90', 'p99', 'max', 'p99/p50')]
+    for name, parts in run['age_ms'].items():
+        ages += [(name, part, *(spread[key] for key in names)) for part, spread in parts.items()]
+    stages = [('stage, last frames [ms]', *names[:4]),
+              *((name, *(spread.get(key, '') for key in names[:4])) for name, spread in run['stages_ms'].items())]
+    return '\n'.join([*head(run), '', cli.columns(ages), '', cli.columns(stages)])
+
+
+def head(run: dict[str, Any]) -> list[str]:
+    """Return the lines above the tables."""
+    dropped = ', '.join(f'{count} {reason}' for reason, count in run['dropped'].items()) or 'none'
+    even, used = run['evenness'], run['process']
+    lines = [
+        f'{run["image"]} at {run["rate"]}{"" if run["rate"] == FLAT_OUT else " Hz"}, {run["subscribers"]} subscribers; '
+        f'{run["network"]}; load of the machine before {run["load"]}',
+        f'{run["sent"]} images sent, {run["received"]} received, {run["published"]} depth images published '
+        f'({run["published_hz"]} Hz), dropped: {dropped}',
+        f'without warm-up {even["missing"]} of {even["of"]} missing, at most {even["longest_run"]} in a row; between '
+        f'stamps {even["gap_ms"]["p50"]} ms (median), {even["gap_ms"]["max"]} ms (longest)',
+    ]
+    if used:
+        lines.append(f'node: {used["cpu_cores"]} cores, {used["faults_per_frame"]} page faults a frame, '
+                     f'{used["memory_start_mb"]:.0f} MB at the start, {used["memory_end_mb"]:.0f} MB at the end')
+    trends = [(used.get('memory_mb_per_min'), 'MB of memory'), (run['age_ms_per_min'], 'ms of age')]
+    changes = ', '.join(f'{trend:+.2f} {unit}' for trend, unit in trends if trend is not None)
+    if changes:
+        lines.append(f'change a minute: {changes}')
+    return lines
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ They get their input ready made, where ours starts from bytes: what is left out 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from msg_tools.camera import Array, Size
 from msg_tools.errors import BackendError
 
 NUMBERS = np.float32(0.5)  # what the input is full of; time does not depend on it
+
+Infer = Callable[[Array], Array]  # from the input float32 (1, 3, h, w) to the output
 
 
 class Peer:
@@ -36,12 +39,13 @@ def peers(
     for path in paths:
         for name in backends:
             if name in RUNTIMES:
-                run, shape = RUNTIMES[name](Path(path), threads)
-                yield (Path(path).stem, name, Size(*shape[-2:])), Peer(f'{path} in {name}', run)
+                infer, shape = RUNTIMES[name](Path(path), threads)
+                ready = np.full(shape, NUMBERS)
+                yield (Path(path).stem, name, Size(*shape[-2:])), Peer(f'{path} in {name}', partial(infer, ready))
 
 
-def in_onnxruntime(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]:
-    """Return a function that runs an ONNX file in ONNX Runtime, and its input's shape."""
+def in_onnxruntime(path: Path, threads: int) -> tuple[Infer, list[int]]:
+    """Return a function that runs an ONNX file in ONNX Runtime, and its input's shape; its output is the first one."""
     from depth_node.backends.onnxruntime_backend import session  # says what to install where it is not
 
     try:
@@ -50,12 +54,11 @@ def in_onnxruntime(path: Path, threads: int) -> tuple[Callable[[], Any], list[in
         raise BackendError(f'{path}: expected an ONNX file, got: {error}') from error
     port = only(path, made.get_inputs())
     shape = fixed(path, port.shape)
-    values = {port.name: np.full(shape, NUMBERS)}
-    return lambda: made.run(None, values), shape
+    return lambda values: made.run(None, {port.name: values})[0], shape
 
 
-def in_openvino(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]:
-    """Return a function that runs an ONNX file in OpenVINO as our own networks run, and its input's shape."""
+def in_openvino(path: Path, threads: int) -> tuple[Infer, list[int]]:
+    """Return a function that runs an ONNX file in OpenVINO as our own networks run, and its input's shape, as above."""
     from depth_node.backends.openvino_backend import core, port_shape, settings
 
     try:
@@ -63,8 +66,8 @@ def in_openvino(path: Path, threads: int) -> tuple[Callable[[], Any], list[int]]
     except RuntimeError as error:
         raise BackendError(f'{path}: expected an ONNX file, got: {error}') from error
     shape = fixed(path, port_shape(only(path, compiled.inputs)))
-    request, values = compiled.create_infer_request(), np.full(shape, NUMBERS)
-    return lambda: request.infer([values], share_inputs=True), shape
+    request = compiled.create_infer_request()
+    return lambda values: request.infer([values], share_inputs=True)[0], shape
 
 
 def only(path: Path, inputs: Sequence[Any]) -> Any:
