@@ -40,6 +40,8 @@ class Shape:
 class ShapedNet(DepthNet):
     """Our network in a shape."""
 
+    encoder: SlimEncoder
+
     def __init__(self, config: ModelConfig, shape: Shape) -> None:
         super().__init__(config)
         self.encoder = SlimEncoder(shape.early, shape.late, shape.without, shape.down_to)
@@ -48,7 +50,7 @@ class ShapedNet(DepthNet):
         start_heads(self.decoder.depth, self.decoder.scale)
 
     def take(self, other: DepthNet) -> None:
-        """Begin with the weights of a network that is whole: a part of its encoder's, all of a decoder like this one."""
+        """Begin with the weights of a whole network whose decoder is like this one: of its encoder with a part."""
         self.encoder.prune(other.encoder)
         self.decoder.load_state_dict(other.decoder.state_dict())
 

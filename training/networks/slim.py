@@ -39,13 +39,11 @@ class SlimEncoder(Encoder):
         for mine, theirs in zip(self.blocks, whole.blocks, strict=False):
             if isinstance(mine, nn.Identity):
                 continue
-            if len(mine.layers) == 2:
-                mine.load_state_dict(theirs.state_dict())
-                continue
-            kept = strongest(theirs, convolutions(mine)[0].out_channels)
-            for layer, (weight, bias) in zip(convolutions(mine), pruned(theirs, kept), strict=True):
-                layer.weight.copy_(weight)
-                layer.bias.copy_(bias)
+            layers = convolutions(mine)
+            state = theirs.state_dict()
+            if len(layers) == 3:
+                state = pruned(state, strongest(theirs, layers[0].out_channels))
+            mine.load_state_dict(state)
 
 
 def left_out(block: nn.Module) -> nn.Module:
@@ -77,8 +75,8 @@ def strongest(block: nn.Module, count: int) -> Tensor:
     return norms.topk(count).indices.sort().values
 
 
-def pruned(block: nn.Module, kept: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return weight and bias of a block's three convolutions, with these hidden channels alone."""
-    expand, depthwise, project = convolutions(block)
-    return [(expand.weight[kept], expand.bias[kept]), (depthwise.weight[kept], depthwise.bias[kept]),
-            (project.weight[:, kept], project.bias)]
+def pruned(state: dict[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+    """Return a block's weights by name, with these hidden channels alone: all but its last layer's have them first."""
+    *_, weight, bias = state
+    return {name: tensor[:, kept] if name == weight else tensor if name == bias else tensor[kept]
+            for name, tensor in state.items()}
