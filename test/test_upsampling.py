@@ -3,28 +3,36 @@
 import numpy as np
 import pytest
 
-from depth_node.upsampling import REACH, sharpened
+from depth_node.upsampling import sharpened
 
 ROW = np.array([[0.0] * 20 + [1.7] * 20], np.float32)
 
 
 def test_both_sides_of_an_edge_move_apart():
-    """Right of the edge the mean of 17 pixels has 9 far ones: 1.7 + (1.7 - 0.9) / 2 = 2.1."""
+    """Second pixel right of the edge: the mean of 3 is 1.7, that of 17 has 10 far ones: 1.7 + (1.7 - 1.0) / 2 = 2.05."""
     steeper = sharpened(ROW)[0]
-    assert steeper[19:21] == pytest.approx([-0.4, 2.1], abs=1e-6)
-    assert np.array_equal(steeper[: 20 - REACH], ROW[0, : 20 - REACH])  # out of reach
+    assert steeper[[18, 21]] == pytest.approx([-0.35, 2.05], abs=1e-6)
+    assert steeper[:12] == pytest.approx(ROW[0, :12], abs=1e-6)  # out of reach
+    assert steeper[28:] == pytest.approx(ROW[0, 28:], abs=1e-6)
     assert steeper.mean() == pytest.approx(ROW.mean(), abs=1e-6)
 
 
 def test_a_slope_stays_as_it_is_between_its_ends():
     slope = np.linspace(2.0, 4.0, 60, dtype=np.float32)[None]
-    assert sharpened(slope)[0, REACH:-REACH] == pytest.approx(slope[0, REACH:-REACH], abs=1e-6)
+    assert sharpened(slope)[0, 8:-8] == pytest.approx(slope[0, 8:-8], abs=1e-6)
 
 
-def test_rows_do_not_know_of_each_other():
-    """The ground: what changes from row to row alone is left as it is, however much."""
+def test_the_ground_is_not_bent():
+    """What changes from row to row alone is left as it is, however much."""
     ground = np.repeat(np.log(50.0 / np.arange(1, 31, dtype=np.float32))[:, None], 40, axis=1)
     assert sharpened(ground) == pytest.approx(ground, abs=1e-6)
+
+
+def test_a_single_pixel_hardly_stands_out_more():
+    """Half of 1/9 - 1/51 more: a sharpening that does not look at its neighbours would add half of 16/17."""
+    dot = np.zeros((9, 40), np.float32)
+    dot[4, 20] = 1.0
+    assert sharpened(dot)[4, 20] == pytest.approx(1 + (1 / 9 - 1 / 51) / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
