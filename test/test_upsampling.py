@@ -9,7 +9,7 @@ ROW = np.array([[0.0] * 20 + [1.7] * 20], np.float32)
 
 
 def test_both_sides_of_an_edge_move_apart():
-    """Second pixel right of the edge: the mean of 3 is 1.7, that of 17 has 10 far ones: 1.7 + (1.7 - 1.0) / 2 = 2.05."""
+    """Second pixel right of the edge: the mean of 3 is 1.7, that of 17 with 10 far ones 1.0; 1.7 + (1.7 - 1.0) / 2."""
     steeper = sharpened(ROW)[0]
     assert steeper[[18, 21]] == pytest.approx([-0.35, 2.05], abs=1e-6)
     assert steeper[:12] == pytest.approx(ROW[0, :12], abs=1e-6)  # out of reach
