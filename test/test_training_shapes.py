@@ -12,6 +12,7 @@ from depth_node_training.config import TrainConfig
 from depth_node_training.networks.shapes import SHAPED, SHAPES, Shape, ShapedNet
 from depth_node_training.networks.slim import SlimEncoder, convolutions, strongest
 from depth_node_training.train import start_model
+from msg_tools.errors import ConfigError
 
 SMALL = ModelConfig(height=64, width=96, focal_px=60.0)
 
@@ -123,6 +124,12 @@ def test_training_begins_with_the_strongest_channels_of_a_checkpoint(tmp_path):
     assert torch.equal(expanded, theirs[kept])
     assert torch.equal(model.decoder.depth.weight, whole.decoder.depth.weight)
     assert torch.equal(model.encoder.stem[1].weight, whole.encoder.stem[1].weight)
+
+
+def test_a_checkpoint_with_another_decoder_is_named():
+    config = TrainConfig(network='light_narrow', start='default', height=64, width=96, focal_px=60.0)
+    with pytest.raises(ConfigError, match="expected weights of 'light_narrow', got those of 'mobilenet_v2_light'"):
+        start_model(config)
 
 
 def test_an_output_at_a_quarter_is_drawn_bilinearly():

@@ -1,7 +1,7 @@
 """Draw accuracy against time, as SVG: python -m depth_node_training.speed_chart docs/speed-network.csv OUT.svg
 
 The CSV has a row for each network that was measured: `group`, `name`, `time` (of the reference's, which has 1),
-`change` (of abs_rel, from the reference's under the same training) and `spread` (of that change over seeds, +-).
+`change` (of abs_rel, from the reference's) and `spread` (of that change over seeds, +-).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def chart(points: list[Point]) -> str:
     axes = Axes(900, 520, (0.0, 1.1 * max(item.time for item in points)), (low - margin, high + margin))
     groups = dict(zip(dict.fromkeys(item.group for item in points), COLORS, strict=False))
     parts = [STYLE, *grid(axes, 'time of the network, parts of the one that ships',
-                          'abs_rel, difference to the one that ships under the same training')]
+                          'abs_rel, difference to the one that ships')]
     for item in points:
         parts += marked(axes, item, groups[item.group])
     for i, (group, color) in enumerate(groups.items()):
