@@ -126,6 +126,17 @@ def test_training_begins_with_the_strongest_channels_of_a_checkpoint(tmp_path):
     assert torch.equal(model.encoder.stem[1].weight, whole.encoder.stem[1].weight)
 
 
+def test_so_it_does_with_imagenets(monkeypatch):
+    pretrained = pytest.importorskip('depth_node_training.pretrained')
+    torch.manual_seed(0)
+    theirs = Encoder()
+    monkeypatch.setattr(pretrained, 'load_imagenet', lambda encoder, path: encoder.load_state_dict(theirs.state_dict()))
+    model = start_model(TrainConfig(network='light_early50', encoder='any.tflite', height=64, width=96, focal_px=60.0))
+    expanded, whole = (convolutions(encoder.blocks[2])[0].weight for encoder in (model.encoder, theirs))
+    assert torch.equal(expanded, whole[strongest(theirs.blocks[2], 72)])
+    assert torch.equal(convolutions(model.encoder.blocks[9])[0].weight, convolutions(theirs.blocks[9])[0].weight)
+
+
 def test_a_checkpoint_with_another_decoder_is_named():
     config = TrainConfig(network='light_narrow', start='default', height=64, width=96, focal_px=60.0)
     with pytest.raises(ConfigError, match="expected weights of 'light_narrow', got those of 'mobilenet_v2_light'"):
