@@ -46,6 +46,13 @@ def test_two_processes_share_a_study_by_table(study, tmp_path, capsys):
     assert "expected a table out of Losses, Rates, got 'Speeds'" in capsys.readouterr().err
 
 
+def test_settings_may_stand_before_and_behind_only(study, tmp_path):
+    out = tmp_path / 'out'
+    assert main([str(study), str(out), 'steps=1', '--only', 'Rates', 'batch=1']) == 0
+    assert {yaml.safe_load(path.read_text())['batch'] for path in out.rglob('config.yaml')} == {1}
+    assert {yaml.safe_load(path.read_text())['steps'] for path in out.rglob('config.yaml')} == {1}
+
+
 def test_a_row_that_was_changed_does_not_keep_its_figures(study, tmp_path, capsys):
     content = yaml.safe_load(study.read_text())
     content.update(seeds=[1], tables={'Rates': {'low': 'lr=1e-6'}})

@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--only', metavar='TABLE', help='train the rows of this table alone (another process may '
                                                         'do the others; without it the results of all are collected)')
     parser.add_argument('changes', nargs='*', metavar='key=value', help='settings for every run; a row has its own')
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)  # settings may follow --only, too
 
     def body() -> None:
         results = []

@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from depth_node.checkpoint import load_checkpoint
-from depth_node.model import build_model
+from depth_node.model import Encoder, ModelConfig, build_model
 from msg_tools import cli
 from msg_tools.errors import ConfigError, DepthNodeError
 
@@ -28,6 +28,8 @@ from .config import PRECISIONS, TrainConfig, load_config
 from .datasets import open_sources, refuse_overlap
 from .loader import Frames, batches, load_frames
 from .losses import LOSSES
+from .networks.shapes import ShapedNet
+from .networks.slim import SlimEncoder
 from .pictures import val_pictures
 from .run_folder import RunFolder
 from .validate import ValFrame, load_val, validate
@@ -121,7 +123,10 @@ def fill_from(model: nn.Module, config: TrainConfig) -> None:
     """Fill a network with a checkpoint's weights; raises ConfigError where they are another network's."""
     begun = load_checkpoint(config.start_path)
     try:
-        model.load_state_dict(begun.state)
+        if isinstance(model, ShapedNet) and begun.model_config.name == ModelConfig().name:
+            model.take(begun.model())  # type: ignore[arg-type]
+        else:
+            model.load_state_dict(begun.state)
     except RuntimeError as error:
         raise ConfigError(f'start: expected weights of {config.network!r}, got those of {begun.model_config.name!r}; '
                           'leave network= empty to go on with that one') from error
@@ -134,7 +139,12 @@ def fill_encoder(model: nn.Module, path: str) -> None:
     except ImportError as error:
         raise ConfigError("encoder: expected the package flatbuffers, got none; pip install 'depth_node[train]', "
                           'or start= from a checkpoint instead') from error
-    load_imagenet(model.get_submodule('encoder'), path)
+    encoder = model.get_submodule('encoder')
+    if isinstance(encoder, SlimEncoder):
+        load_imagenet(whole := Encoder(), path)
+        encoder.prune(whole)
+    else:
+        load_imagenet(encoder, path)
 
 
 def freeze(model: nn.Module, blocks: int) -> None:

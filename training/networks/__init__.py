@@ -17,6 +17,7 @@ from .bts import BTS
 from .fastdepth import FastDepth
 from .guidedepth import GuideDepth, GuideDepthS
 from .resnet18_unet import ResNet18UNet
+from .shapes import SHAPES
 
 PEERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     'resnet18_unet': ResNet18UNet,
@@ -26,3 +27,4 @@ PEERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     'fastdepth': FastDepth,
 }
 NETWORKS.update(PEERS)
+NETWORKS.update(SHAPES)
