@@ -13,6 +13,7 @@ from msg_tools.camera import Array
 from .backends.protocol import Backend
 from .plan import Kept, Plan, cut, network_input
 from .result import DepthResult, Limits, upsampled
+from .upsampling import sharpened
 
 NAN = np.float32(np.nan)
 
@@ -32,7 +33,7 @@ class HostPath:
             self._plan, self._kept, self._limiter = plan, {}, Limiter(plan.size.shape)
         log_depth, log_scale = (cut(item, plan) for item in self.backend(network_input(rgb, plan, self._kept)))
         log_depth = np.where(np.isfinite(log_depth), log_depth + np.float32(plan.log_correction), NAN)
-        depth_m = self._limiter.metres(upsampled(log_depth, plan.size, out), limits)
+        depth_m = self._limiter.metres(upsampled(sharpened(log_depth), plan.size, out), limits)
         result = DepthResult(depth_m, log_scale, plan)
         if limits.min_confidence > 0:
             np.putmask(depth_m, result.confidence < limits.min_confidence, NAN)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from depth_node.backends.device_path import DeviceNetwork, DevicePath, of_bytes, resized
+from depth_node import upsampling
+from depth_node.backends.device_path import DeviceNetwork, DevicePath, of_bytes, resized, sharpened
 from depth_node.backends.protocol import WholeBackend
 from depth_node.backends.torch_backend import CudaBackend, TorchBackend, in_reduced
 from depth_node.checkpoint import default_checkpoint, load_checkpoint
@@ -83,6 +84,16 @@ def test_images_are_resized_as_on_the_host_but_for_rounding(size):
     rgb = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (*size.shape, 3), np.uint8), (0, 0), 3)
     got = resized(torch.from_numpy(rgb).permute(2, 0, 1)[None].float(), Size(192, 640))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(got, host_resized(rgb, Size(192, 640)), atol=2.0)
+
+
+@pytest.mark.parametrize('size', [(20, 40), (16, 24), (96, 320)])
+def test_edges_become_as_steep_as_on_the_host(size):
+    log_depth = np.random.default_rng(0).normal(2, 1, size).astype(np.float32)
+    got = sharpened(torch.from_numpy(log_depth)[None, None])[0, 0].numpy()
+    assert np.abs(got - log_depth).max() > 0.1
+    np.testing.assert_allclose(got, upsampling.sharpened(log_depth), atol=1e-5)
+    log_depth[3, 4] = np.nan
+    assert np.array_equal(sharpened(torch.from_numpy(log_depth)[None, None])[0, 0], log_depth, equal_nan=True)
 
 
 @pytest.mark.parametrize(('depth_m', 'limits', 'expected'), [

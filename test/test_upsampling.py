@@ -5,16 +5,18 @@ import pytest
 
 from depth_node.upsampling import sharpened
 
-ROW = np.array([[0.0] * 20 + [1.7] * 20], np.float32)
+ROW = np.array([[0.0] * 18 + [0.4, 0.8, 1.2, 1.6] + [2.0] * 18], np.float32)  # a blurred edge
 
 
-def test_both_sides_of_an_edge_move_apart():
-    """Second pixel right of the edge: the mean of 3 is 1.7, that of 17 with 10 far ones 1.0; 1.7 + (1.7 - 1.0) / 2."""
+def test_an_edge_becomes_steeper_and_nothing_leaves_the_range_that_was_there():
+    """At 0.8 the mean of 3 is 0.8, that of 17 (7 of 0, the 4 of the edge, 6 of 2) 16 / 17: 0.8 + 0.8 - 0.94 = 0.66."""
     steeper = sharpened(ROW)[0]
-    assert steeper[[18, 21]] == pytest.approx([-0.35, 2.05], abs=1e-6)
-    assert steeper[:12] == pytest.approx(ROW[0, :12], abs=1e-6)  # out of reach
-    assert steeper[28:] == pytest.approx(ROW[0, 28:], abs=1e-6)
-    assert steeper.mean() == pytest.approx(ROW.mean(), abs=1e-6)
+    assert steeper[19] == pytest.approx(1.6 - 16 / 17, abs=1e-6)
+    assert steeper[20] - steeper[19] >= ROW[0, 20] - ROW[0, 19]
+    assert steeper.min() == 0.0
+    assert steeper.max() == 2.0
+    assert steeper[:18] == pytest.approx(0.0, abs=1e-6)
+    assert steeper[22:] == pytest.approx(2.0, abs=1e-6)
 
 
 def test_a_slope_stays_as_it_is_between_its_ends():
@@ -28,11 +30,11 @@ def test_the_ground_is_not_bent():
     assert sharpened(ground) == pytest.approx(ground, abs=1e-6)
 
 
-def test_a_single_pixel_hardly_stands_out_more():
-    """Half of 1/9 - 1/51 more: a sharpening that does not look at its neighbours would add half of 16/17."""
+def test_a_single_pixel_does_not_stand_out_more():
     dot = np.zeros((9, 40), np.float32)
     dot[4, 20] = 1.0
-    assert sharpened(dot)[4, 20] == pytest.approx(1 + (1 / 9 - 1 / 51) / 2, abs=1e-6)
+    assert sharpened(dot)[4, 20] == 1.0
+    assert sharpened(dot).min() == 0.0
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
