@@ -46,6 +46,12 @@ def test_what_is_no_table_is_named(tmp_path, capsys, table):
     assert 'in.csv: expected rows' in capsys.readouterr().err
 
 
+def test_names_do_not_cover_points_beside_them(tmp_path):
+    drawn(tmp_path, TABLE + 'ours,beside,0.52,0.01,0.0\n')
+    found = re.findall(r'text-anchor="(\w+)">(half|beside|ships)<', (tmp_path / 'out.svg').read_text())
+    assert {name: anchor for anchor, name in found} == {'half': 'end', 'beside': 'start', 'ships': 'start'}
+
+
 def test_rows_become_numbers(tmp_path):
     (tmp_path / 'in.csv').write_text(TABLE)
     assert [(item.name, item.time, item.change) for item in read_points(tmp_path / 'in.csv')][1] == ('half', 0.5, 0.01)

@@ -55,20 +55,27 @@ def chart(points: list[Point]) -> str:
     parts = [STYLE, *grid(axes, 'time of the network, parts of the one that ships',
                           'abs_rel, difference to the one that ships')]
     for item in points:
-        parts += marked(axes, item, groups[item.group])
+        parts += marked(axes, item, groups[item.group], crowded(axes, item, points))
     for i, (group, color) in enumerate(groups.items()):
         parts += [dot(700, 24 + 18 * i, color), text(710, 28 + 18 * i, group, 'start', 'label')]
     drawn = svg(axes.width, axes.height, parts, 'accuracy against time')
     return drawn.replace('<svg ', f'<svg xmlns="http://www.w3.org/2000/svg" width="{axes.width}" ', 1)
 
 
-def marked(axes: Axes, item: Point, color: str) -> list[str]:
-    """Return a point with its spread and name."""
+def crowded(axes: Axes, item: Point, points: list[Point]) -> bool:
+    """Tell whether another point lies where a point's name would stand, to its right."""
+    x, y = axes.at(item.time, item.change)
+    others = (axes.at(other.time, other.change) for other in points if other is not item)
+    return any(0 <= right - x < 60 and abs(down - y) < 12 for right, down in others)
+
+
+def marked(axes: Axes, item: Point, color: str, left: bool) -> list[str]:
+    """Return a point with its spread and its name, which stands to the right or to the left."""
     x, y = axes.at(item.time, item.change)
     ends = (axes.at(item.time, item.change + sign * item.spread)[1] for sign in (-1, 1))
     title = f'{item.name}: {item.time:.2f} of the time, {item.change:+.3f} ± {item.spread:.3f}'
     return [line(x, next(ends), x, next(ends), 'interval', color), dot(x, y, color, 4.5, title),
-            text(x + 8, y + 4, item.name, 'start', 'label')]
+            text(x - 8 if left else x + 8, y + 4, item.name, 'end' if left else 'start', 'label')]
 
 
 def main(argv: list[str] | None = None) -> int:
