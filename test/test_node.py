@@ -10,7 +10,17 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.register_assert_rewrite('fixtures_node')
 
-from fixtures_node import CX, CY, FOCAL_PX, HEIGHT, WIDTH, make_image, make_info, stamp  # noqa: E402
+from fixtures_node import (  # noqa: E402
+    CX,
+    CY,
+    FOCAL_PX,
+    HEIGHT,
+    WIDTH,
+    FlatBackend,
+    make_image,
+    make_info,
+    stamp,
+)
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
@@ -22,7 +32,7 @@ from depth_node.model import ModelConfig, build_model  # noqa: E402
 from depth_node.monitor import IDLE, SUPERSEDED  # noqa: E402
 from msg_tools.cloud import cloud_to_array, cloud_to_xyz  # noqa: E402
 from msg_tools.compressed_depth import compressed_depth_to_m  # noqa: E402
-from msg_tools.errors import CheckpointError, ConfigError  # noqa: E402
+from msg_tools.errors import BackendError, CheckpointError, ConfigError  # noqa: E402
 from msg_tools.image import image_to_array, image_to_depth_m  # noqa: E402
 
 pytest_plugins = ['fixtures_node']
@@ -185,6 +195,18 @@ def test_a_bug_in_the_core_costs_one_frame(rig):
     rig.wait(lambda: rig.frames().dropped.get('internal error'))
     rig.send(make_image(2.0))
     rig.wait(lambda: rig.got['depth/image_rect'])
+
+
+def test_where_the_network_fails_for_good_its_spare_goes_on_and_diagnostics_say_so(rig):
+    """As where a GPU is gone: the frame at work is not lost."""
+    rig.listen('/diagnostics')
+    rig.backend.before = lambda: (_ for _ in ()).throw(BackendError('CUDA error: device lost'))
+    rig.node.estimator.spare = lambda: FlatBackend(20.0)
+    rig.send(make_info(), make_image())
+    rig.wait(lambda: rig.got['depth/image_rect'])
+    np.testing.assert_allclose(image_to_depth_m(rig.got['depth/image_rect'][0]), 20.0, rtol=1e-5)
+    assert rig.frames().dropped == {}
+    assert 'another one failed: CUDA error: device lost' in rig.status()[2]['network']
 
 
 def test_an_uncalibrated_camera_gives_depth_but_no_cloud_and_diagnostics_say_why(make_rig):

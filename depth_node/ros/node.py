@@ -153,9 +153,13 @@ class DepthNode(TellingNode):
         return view
 
     def infer(self, rgb: Array, view: View, config: NodeConfig) -> DepthResult:
-        """Estimate depth, into the memory of the outgoing message where that is float."""
+        """Estimate depth, into the memory of the outgoing message where that is float; say where a spare took over."""
         self.estimator.limits = Limits(config.min_depth_m, config.max_depth_m, config.min_confidence)
-        return self.estimator(rgb, view.camera, self.outputs.depth_buffer(Size(*rgb.shape[:2]), config, self.slot))
+        network = self.estimator.description
+        result = self.estimator(rgb, view.camera, self.outputs.depth_buffer(Size(*rgb.shape[:2]), config, self.slot))
+        if self.estimator.description != network:
+            self.get_logger().warning(f'network: {self.estimator.description}')
+        return result
 
     def age_s(self, image: Any) -> float:
         """Return how long ago [s] on the ROS clock the image was taken."""
