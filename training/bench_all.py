@@ -23,7 +23,9 @@ from .bench_render import markdown
 from .bench_runs import read_runs
 
 NAME = 'depth_bench all'
-PARTS = ('network', 'peers', 'callback', 'node', 'subscribers', 'node_peers')
+USUAL = ('network', 'peers', 'callback', 'node', 'subscribers', 'node_peers')
+PARTS = (*USUAL, 'soak')  # which takes twenty minutes, and runs where it is asked for by name
+SOAK = ('--rate', '30', '--seconds', '1200')
 SIZES = ('160x512', '192x640', '256x832')
 RATES = ('10', '30', '60', 'max')
 QUEUES = (10, 1)  # of the peer's node: what is usual, and what is best
@@ -40,8 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(NAME, TEXT, f'{NAME} --out docs --peer peers/*.onnx --node-peer peers/dav2_s.onnx --seconds 60')
     parser.add_argument('--out', type=Path, default=Path('docs'), metavar='DIR', help='where to write (default docs)')
     parser.add_argument('--name', default='speed', help='of the JSON file: speed_gpu for a second machine')
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=PARTS, metavar='PART',
-                        help=f'parts to run, out of {", ".join(PARTS)}; what the file holds of others stays')
+    parser.add_argument('--only', nargs='+', choices=PARTS, default=USUAL, metavar='PART',
+                        help=f'parts to run, out of {", ".join(PARTS)} (default: all but the last); what the file '
+                             'holds of others stays')
     parser.add_argument('--peer', nargs='+', default=[], metavar='ONNX', help="other people's networks, beside ours")
     parser.add_argument('--node-peer', nargs='+', default=[], metavar='ONNX', help='those to run in a plain node')
     parser.add_argument('--seconds', type=positive, default=60.0, metavar='S', help='of each run (default 60)')
@@ -81,16 +84,17 @@ def plan(args: argparse.Namespace) -> dict[str, list[list[str]]]:
     threads, device = ['--threads', str(args.threads)], ['--device', args.device]
     repeat = ['--repeat', str(args.repeat)]
     cpu = args.device == 'cpu'
-    node = ['node', *threads, '--seconds', f'{args.seconds:g}']
+    node, seconds = ['node', *threads], ['--seconds', f'{args.seconds:g}']
     ours = [*node, '--label', args.label, *([] if cpu else ['--param', f'device:={args.device}'])]
     peers = ['network', *threads, '--backend', 'openvino', 'onnxruntime', '--size', SIZES[1], *repeat, '--peer']
     parts = {
         'network': [['network', *threads, *device, '--size', *SIZES, *repeat]],
         'peers': [[*peers, *args.peer]] if args.peer and cpu else [],
         'callback': [['callback', *threads, *device]],
-        'node': [[*ours, '--rate', *RATES]],
-        'subscribers': [[*ours, '--rate', RATES[0], '--subscribers', '1', '2', '4']],
-        'node_peers': [[*node, '--rate', *RATES, '--peer', path, '--peer-queue', str(queue)]
+        'node': [[*ours, *seconds, '--rate', *RATES]],
+        'subscribers': [[*ours, *seconds, '--rate', RATES[0], '--subscribers', '1', '2', '4']],
+        'soak': [[*ours, *SOAK]],
+        'node_peers': [[*node, *seconds, '--rate', *RATES, '--peer', path, '--peer-queue', str(queue)]
                        for path in (args.node_peer if cpu else []) for queue in QUEUES],
     }
     return {part: commands for part, commands in parts.items() if part in args.only and commands}

@@ -13,7 +13,8 @@ HEAD = """# Speed
 
 Made by `depth_bench all` and `depth_bench all --render`, from the JSON files beside this text; don't edit it by hand.
 Times are in milliseconds. Medians and ratios tell more than the last digit: what else ran on the machine is in the load
-before each part (waiting and running threads, of the last minute).
+before each part (waiting and running threads, of the last minute). What precisions cost and bring is in
+[speed-precision.md](speed-precision.md), what the network's shape does in [speed-network.md](speed-network.md).
 
 ![Latency beside other networks, and age of depth by rate](images/speed.png)
 """
@@ -28,6 +29,7 @@ The age of depth is from the image's stamp to the subscriber's callback. Images 
 are those of the whole run; the rest leaves out its first seconds, and what comes after the camera's end. At *max* the
 camera keeps two images on the way and sends the next when one is answered: the rate is what the machine can do, and
 overtaken images are no fault there."""
+SOAK = 'The same for long: age and memory, minute by minute.'
 NODE_PEERS = """The same camera, DDS profile and subscriber with a node as usual wrappers of published networks are
 written: a subscription whose queue holds 10 images (or 1), everything in its callback, NumPy in float32, a cloud of the
 same size. The network's weights are at random, which changes the values and not the time. A queue shows as age: where
@@ -115,5 +117,6 @@ PARTS: dict[str, tuple[str, str, Callable[[dict[str, Any]], Iterator[str]]]] = {
     'callback': ('The work on one image', CALLBACK, callback_tables),
     'node': ('The node over DDS', NODE, node_tables),
     'subscribers': ('More subscribers', '', subscriber_table),
+    'soak': ('Twenty minutes', SOAK, node_tables),
     'node_peers': ('A plain node beside ours', NODE_PEERS, node_tables),
 }

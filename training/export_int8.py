@@ -71,7 +71,7 @@ def library() -> Any:
     except ImportError as error:
         raise BackendError(f"expected NNCF for int8, got: {error}; install it: pip install 'depth_node[int8]'"
                            ) from error
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger('nncf').setLevel(logging.ERROR)  # its own function would set handlers that others share, too
     return nncf
 
 
