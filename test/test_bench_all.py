@@ -86,14 +86,14 @@ def test_peers_run_where_they_are_given_and_only_on_the_cpu():
         [name, '--peer-queue', queue] for name in files['node_peer'] for queue in ('10', '1')]
     on_gpu = plan(arguments(device='cuda', only=USUAL, **files))
     assert list(on_gpu) == ['network', 'callback', 'node', 'subscribers']
-    assert on_gpu['node'][0][-7:] == ['--param', 'device:=cuda', '--rate', '10', '30', '60', 'max']
+    assert on_gpu['node'][0][-9:] == ['--param', 'device:=cuda', '--seconds', '60', '--rate', '10', '30', '60', 'max']
 
 
 def test_single_parts_can_be_run():
     assert list(plan(arguments(only=['callback']))) == ['callback']
 
 
-@pytest.mark.parametrize('part', ['network', 'peers', 'callback', 'node', 'subscribers', 'node_peers'])
+@pytest.mark.parametrize('part', PARTS)
 def test_every_planned_command_is_one_that_depth_bench_takes(part, monkeypatch):
     """Its own parser must take each: one wrong option would only show after minutes."""
     from depth_node_training import bench_callback, bench_network, bench_node
