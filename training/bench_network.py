@@ -26,7 +26,7 @@ from .input_sizes import parse_size, size_text
 NAME = 'depth_bench network'
 BACKENDS = ('torch', 'openvino', 'onnxruntime')
 WARM_UP = 3  # runs of each that do not count
-SETTLE_S = 0.1  # in which the threads of the last library go to sleep
+SETTLE_S = 0.1  # in which the threads of the last network go to sleep
 HEADER = ('network', 'backend', 'size', 'median_ms', 'p10_ms', 'p90_ms', 'p99_ms', 'ratio')
 
 
@@ -103,20 +103,17 @@ def in_backends(name: str, model: Any, config: ModelConfig, args: argparse.Names
 def time_in_turns(cases: Sequence[tuple[Case, Backend]], repeat: int) -> list[dict[str, Any]]:
     """Run backends alternately, on the same image where they have the same size; return a row for each.
 
-    Those of one library come one after the other, and a pause lies before the next library: threads of the last one
-    that still spin for more work would take the processor from it (ONNX Runtime's do; OpenVINO then took twice its
-    time). The ratio is that of the medians to the first one's. A backend returns NumPy arrays, on a GPU as well: the time of a
-    call holds the copies there and back, and the wait for its end.
+    A pause lies before each: threads of the last one that still spin for more work would take the processor from it
+    (ONNX Runtime's do, of each network apart; what came next took 50 ms longer). The ratio is that of the medians to
+    the first one's. A backend returns NumPy arrays, on a GPU as well: the time of a call holds the copies there and
+    back, and the wait for its end.
     """
     images: dict[Size, Array] = {size: noise(size) for (_, _, size), _ in cases}
     seconds: list[list[float]] = [[] for _ in cases]
-    libraries = dict.fromkeys(library for (_, library, _), _ in cases)
     for _ in range(repeat + WARM_UP):
-        for chosen in libraries:
-            time.sleep(SETTLE_S if len(libraries) > 1 else 0.0)
-            for ((_, library, size), backend), taken in zip(cases, seconds, strict=True):
-                if library == chosen:
-                    taken.append(seconds_of(backend, images[size]))
+        for ((_, _, size), backend), taken in zip(cases, seconds, strict=True):
+            time.sleep(SETTLE_S if len(cases) > 1 else 0.0)
+            taken.append(seconds_of(backend, images[size]))
     spreads = [np.percentile(taken[WARM_UP:], (50, 10, 90, 99)) * 1e3 for taken in seconds]
     return [dict(zip(HEADER, (name, library, size_text(size), *np.round(spread, 2).tolist(),
                               round(float(spread[0] / spreads[0][0]), 3)), strict=True))
