@@ -11,7 +11,8 @@ from .bench_tables import Rows, cell, md_table, spread_text
 Run = dict[str, Any]
 
 STAGES = {'receive age': 'age at receipt by the node', 'publish age': 'from stamp to published',
-          'wait': 'wait for the image before', 'total': 'the node, with the wait where that is told'}  # as the node's diagnostics call them: what they are
+          'wait': 'wait for the image before',
+          'total': 'the node, with the wait where that is told'}  # as the node's diagnostics call them: what they are
 MAX_MINUTES = 30  # rows of a soak
 
 
