@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from msg_tools.camera import Size
 from msg_tools.errors import BackendError, CheckpointError
 from msg_tools.whole_file import write_whole
 
-from .kept_files import forget_oldest, kept_path
 from .network import Network
 from .onnxruntime_backend import onnx_bytes
 from .tensorrt_backend import Engine, TensorrtBackend, built, read_engine, require_cuda, tensorrt, with_header
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CODE = '../model.py', 'uint8_input.py', 'onnxruntime_backend.py', 'tensorrt_backend.py'
 START = 'tensorrt'
+KEPT = 8  # engines; the oldest goes
 
 
 def tensorrt_backend(network: Network, precision: str = 'auto') -> TensorrtBackend:
@@ -54,9 +55,16 @@ def cached_engine(network: Network, size: Size, precision: str = 'auto') -> Engi
 
 
 def engine_path(digest: str, size: Size, precision: str) -> Path | None:
-    """Return where the engine of a checkpoint of this digest is or would be for this machine's GPU."""
+    """Return where the engine of a checkpoint of this digest is or would be for this GPU; None: no place for it."""
     gpu = f'{torch.cuda.get_device_name()} {torch.cuda.get_device_capability()}'
-    return kept_path(START, '.engine', CODE, digest, tensorrt.__version__, gpu, str(size), precision)
+    key = hashlib.sha256('\n'.join([digest, tensorrt.__version__, gpu, str(size), precision]).encode())
+    try:
+        folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'depth_node'
+        for name in CODE:
+            key.update((Path(__file__).parent / name).read_bytes())
+    except (RuntimeError, OSError):  # no home, or a package without its sources
+        return None
+    return folder / f'{START}-{key.hexdigest()[:32]}.engine'
 
 
 def whole_engine(path: Path) -> bytes:
@@ -71,4 +79,5 @@ def keep(data: bytes, path: Path) -> None:
     """Write an engine to the cache, whole or not at all, and forget the oldest ones; OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, with_header(hashlib.sha256(data).hexdigest(), data))
-    forget_oldest(path, START)
+    for old in sorted(path.parent.glob(f'{START}-*.engine'), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+        old.unlink(missing_ok=True)
