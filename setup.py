@@ -12,7 +12,7 @@ COMMANDS = {
     'bag_replay': 'depth_node.ros.replay',
     'bag_record': 'depth_node.ros.record',
     'kitti_to_bag': 'msg_tools.kitti_bag',
-    'velodyne_to_depth': 'msg_tools.velodyne_cli',
+    'velodyne_to_depth': 'msg_tools.ground_truth.cli',
     'depth_train': 'depth_node_training.train',
     'depth_study': 'depth_node_training.study',
     'depth_eval': 'depth_node_training.evaluate',
@@ -38,7 +38,7 @@ setup(
     license='Apache-2.0',
     packages=[
         'depth_node', 'depth_node.backends', 'depth_node.demo', 'depth_node.ros',
-        'msg_tools', 'depth_node_training', 'depth_node_training.datasets',
+        'msg_tools', 'msg_tools.ground_truth', 'depth_node_training', 'depth_node_training.datasets',
         'depth_node_training.networks',
     ],
     package_dir={'depth_node_training': 'training'},  # an installed package called `training` would collide

@@ -12,7 +12,7 @@ COMMANDS = {
     'depth_predict': 'depth_node.predict',
     'depth_demo': 'depth_node.demo.run',
     'kitti_to_bag': 'msg_tools.kitti_bag',
-    'velodyne_to_depth': 'msg_tools.velodyne_cli',
+    'velodyne_to_depth': 'msg_tools.ground_truth.cli',
     'depth_train': 'depth_node_training.train',
     'depth_eval': 'depth_node_training.evaluate',
     'depth_bench': 'depth_node_training.bench',

@@ -20,9 +20,9 @@ from msg_tools.bag import BagReader
 from msg_tools.bag_writer import BagWriter
 from msg_tools.camera_info import Rectifier
 from msg_tools.depth_png import read_depth_png
+from msg_tools.ground_truth.cli import main as velodyne_to_depth
 from msg_tools.kitti import KittiDrive
 from msg_tools.kitti_bag import write_bag
-from msg_tools.velodyne_cli import main as velodyne_to_depth
 
 LEFT, RIGHT = '/kitti/camera_color_left', '/kitti/camera_color_right'
 CLOUD = '/kitti/velo/pointcloud'

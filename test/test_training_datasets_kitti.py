@@ -14,8 +14,8 @@ from depth_node_training.datasets.frame import DatasetError, truth_map
 from depth_node_training.datasets.kitti import read_calibration
 from msg_tools.camera import Size
 from msg_tools.depth_png import read_depth_png, write_depth_png
+from msg_tools.ground_truth.cli import main as velodyne_to_depth
 from msg_tools.kitti import KittiDrive
-from msg_tools.velodyne_cli import main as velodyne_to_depth
 
 
 @pytest.fixture

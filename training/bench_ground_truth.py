@@ -23,9 +23,9 @@ from msg_tools import cli
 from msg_tools.camera import Array
 from msg_tools.depth_png import depth_to_steps, encode_depth_steps
 from msg_tools.errors import ConfigError
+from msg_tools.ground_truth.projector import ScanProjector
 from msg_tools.kitti import KittiDrive
 from msg_tools.synthetic import write_drive
-from msg_tools.velodyne_depth import ScanProjector
 
 NAME = 'depth_bench ground_truth'
 OURS, MODE, PEER = 'ours, nearest', 'ours, monodepth2 mode', 'monodepth2'

@@ -15,7 +15,7 @@ from msg_tools.errors import DepthNodeError
 
 MODULES = {
     'kitti_to_bag': 'msg_tools.kitti_bag',
-    'velodyne_to_depth': 'msg_tools.velodyne_cli',
+    'velodyne_to_depth': 'msg_tools.ground_truth.cli',
     'synthetic_drive': 'msg_tools.synthetic',
     'depth_node': 'depth_node.node',
     'depth_predict': 'depth_node.predict',

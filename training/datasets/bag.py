@@ -30,10 +30,10 @@ from msg_tools.camera import Array, Intrinsics, Size
 from msg_tools.camera_info import Rectifier, intrinsics, looks_rectified
 from msg_tools.cloud import cloud_to_xyz
 from msg_tools.errors import CalibrationError
+from msg_tools.ground_truth.bag_source import BagSource, header_stamp_ns
+from msg_tools.ground_truth.sources import check_size
+from msg_tools.ground_truth.time_pairs import Stamped, pair_by_time
 from msg_tools.image import to_rgb
-from msg_tools.time_pairs import Stamped, pair_by_time
-from msg_tools.velodyne_bag import BagSource, header_stamp_ns
-from msg_tools.velodyne_sources import check_size
 
 from .bag_topics import Topics, choose_topics
 from .frame import DatasetError, Frame, Item, Points, dataset_errors

@@ -16,9 +16,9 @@ import numpy as np
 
 from msg_tools.camera import Array, Intrinsics, Size
 from msg_tools.errors import ImageError
+from msg_tools.ground_truth.sources import check_size
 from msg_tools.image_file import read_rgb
 from msg_tools.kitti import SCANS, KittiDrive
-from msg_tools.velodyne_sources import check_size
 
 from .depth_file import check_depth, read_depth, read_png
 from .frame import DatasetError, Frame, Item, Points, dataset_errors, map_points

@@ -6,7 +6,7 @@ import numpy as np
 
 from msg_tools.camera import Array, Intrinsics
 from msg_tools.depth_png import STEPS_PER_M
-from msg_tools.velodyne_depth import ScanProjector
+from msg_tools.ground_truth.projector import ScanProjector
 
 from .frame import DatasetError, Points, map_points
 

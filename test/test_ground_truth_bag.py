@@ -15,10 +15,10 @@ from msg_tools.bag_writer import BagWriter
 from msg_tools.camera import project, transform
 from msg_tools.camera_info import Rectifier
 from msg_tools.depth_png import read_depth_steps
+from msg_tools.ground_truth.bag_source import header_stamp_ns
+from msg_tools.ground_truth.cli import main
 from msg_tools.kitti import KittiDrive
 from msg_tools.kitti_bag import main as kitti_to_bag
-from msg_tools.velodyne_bag import header_stamp_ns
-from msg_tools.velodyne_cli import main
 
 COLOR = '/kitti/camera_color_left'
 CLOUD = '/kitti/velo/pointcloud'

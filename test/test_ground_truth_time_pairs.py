@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msg_tools.time_pairs import MAX_WAITING, Stamped, pair_by_time
+from msg_tools.ground_truth.time_pairs import MAX_WAITING, Stamped, pair_by_time
 
 
 def stream(clouds: Iterable[int], images: Iterable[int], order=lambda item: item[1].stamp_ns):

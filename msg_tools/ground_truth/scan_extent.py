@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .camera import Array
+from ..camera import Array
 
 STRIDES = 31, 13, 7, 1  # every n-th point is enough; primes, so that no beam or azimuth is always left out
 ENOUGH_POINTS = 3000

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from .camera import Array, Size
-from .errors import CalibrationError, ImageError, KittiError
-from .image_file import image_size, read_rgb
-from .kitti import SCANS, KittiDrive
-from .velodyne_depth import ScanProjector
+from ..camera import Array, Size
+from ..errors import CalibrationError, ImageError, KittiError
+from ..image_file import image_size, read_rgb
+from ..kitti import SCANS, KittiDrive
+from .projector import ScanProjector
 
 
 @dataclass(frozen=True, slots=True)

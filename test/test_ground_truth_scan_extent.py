@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from fixtures_kitti import tiny_scan
 
+from msg_tools.ground_truth.scan_extent import ScanExtent, scan_extent, usual_extent
 from msg_tools.kitti import KittiDrive
-from msg_tools.scan_extent import ScanExtent, scan_extent, usual_extent
 
 WHOLE = ScanExtent(360.0, -24.0)
 

@@ -15,8 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .camera import Array, Size
-from .depth_png import STEPS_PER_M
+from ..camera import Array, Size
+from ..depth_png import STEPS_PER_M
 
 BLOCK = 16384  # points at a time: they stay in the cache, and OpenBLAS starts no threads, which would only wait
 MARGIN_M = 0.01  # how far outside the view a point is still projected exactly; float32 is off by 1 mm at 10 km

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from .bag import BagReader, RawMessage, reading
-from .bag_types import ros2_typestore
-from .camera import Array, Intrinsics, Size
-from .camera_info import CameraModel, Rectifier, intrinsics, is_calibrated, looks_rectified
-from .cloud import cloud_to_xyz
-from .errors import BagError, CalibrationError
-from .image import to_rgb
-from .kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
-from .tf import TfTree
+from ..bag import BagReader, RawMessage, reading
+from ..bag_types import ros2_typestore
+from ..camera import Array, Intrinsics, Size
+from ..camera_info import CameraModel, Rectifier, intrinsics, is_calibrated, looks_rectified
+from ..cloud import cloud_to_xyz
+from ..errors import BagError, CalibrationError
+from ..image import to_rgb
+from ..kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
+from ..tf import TfTree
+from .projector import ScanProjector
+from .sources import Frame, Task, check_size
 from .time_pairs import Stamped, pair_by_time
-from .velodyne_depth import ScanProjector
-from .velodyne_sources import Frame, Task, check_size
 
 CLOUD_TYPE, INFO_TYPE = 'sensor_msgs/msg/PointCloud2', 'sensor_msgs/msg/CameraInfo'
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from fixtures_kitti import tiny_scan, write_tiny_drive
 
-from msg_tools import velodyne_run
 from msg_tools.camera import depth_map, transform
 from msg_tools.depth_png import depth_to_steps, read_depth_png, read_depth_steps
+from msg_tools.ground_truth import run as velodyne_run
+from msg_tools.ground_truth.cli import main
 from msg_tools.kitti import KittiDrive
-from msg_tools.velodyne_cli import main
 
 SCAN = 'velodyne_points/data/0000000001.bin'
 IMAGE = 'image_02/data/0000000001.png'

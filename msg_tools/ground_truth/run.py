@@ -18,14 +18,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .camera import Array
-from .colors import overlay
-from .depth_png import STEPS_PER_M, encode_depth_steps
-from .errors import CloudError, DepthNodeError, ImageError
+from ..camera import Array
+from ..colors import overlay
+from ..depth_png import STEPS_PER_M, encode_depth_steps
+from ..errors import CloudError, DepthNodeError, ImageError
+from ..whole_file import replacing, write_whole
+from .projector import MODES
 from .scan_extent import ScanExtent, scan_extent, usual_extent
-from .velodyne_depth import MODES
-from .velodyne_sources import Frame, Source, Task
-from .whole_file import replacing, write_whole
+from .sources import Frame, Source, Task
 
 IMAGE_CHOICES = ('link', 'copy', 'none')
 WAITING_PER_JOB = 4  # frames handed out ahead: what bounds the memory

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msg_tools.camera import Size
+from msg_tools.ground_truth.projector import MODES, ScanProjector
 from msg_tools.kitti import KittiDrive
-from msg_tools.velodyne_depth import MODES, ScanProjector
 
 SIZE = Size(4, 8)
 T_CAM_VELO = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, -1], [0, 0, 0, 1.0]])  # the camera is 1 m in front

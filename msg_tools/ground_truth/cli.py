@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from . import cli
-from .errors import DepthNodeError
-from .kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
-from .velodyne_bag import BagSource
-from .velodyne_depth import MODES
-from .velodyne_run import IMAGE_CHOICES, Output, Row, mark_partial, run, write_manifest
-from .velodyne_sources import FolderSource
+from .. import cli
+from ..errors import DepthNodeError
+from ..kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
+from .bag_source import BagSource
+from .projector import MODES
+from .run import IMAGE_CHOICES, Output, Row, mark_partial, run, write_manifest
+from .sources import FolderSource
 
 NAME = 'velodyne_to_depth'
 SUMMARY = 'Make depth PNGs (uint16, metres x 256) of the LiDAR scans of a KITTI drive or a bag, with matched images.'
