@@ -43,3 +43,7 @@ class CheckpointError(DepthNodeError):
 
 class BackendError(DepthNodeError):
     """An inference backend that is not installed or does not run."""
+
+
+class PosesError(DepthNodeError, ValueError):
+    """Poses that are missing, malformed, or cannot be: jumps, gaps, times out of order."""

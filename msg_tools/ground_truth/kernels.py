@@ -1,0 +1,123 @@
+"""The loops over a scan's points: which lie before the camera, when each was measured, where it was at the exposure.
+
+Each is one pass that allocates nothing but its result. Points are float32 or float64 (N, 3 or more) [m].
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..camera import Array
+from .compiled import compiled
+from .lens import BROWN, FISHEYE
+
+FAR_STEPS = 65535.0
+STEPS_PER_M = 256.0
+
+
+@compiled
+def within(points: Array, planes: Array, margin_m: float) -> Array:
+    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4), or outside by the margin at most.
+
+    A plane times (x, y, z, 1) is the distance to the inside [m]. NaN is outside.
+    """
+    result = np.empty(len(points), np.int64)
+    found = 0
+    for i in range(len(points)):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        inside = True
+        for k in range(len(planes)):
+            if not planes[k, 0] * x + planes[k, 1] * y + planes[k, 2] * z + planes[k, 3] >= -margin_m:
+                inside = False
+                break
+        if inside:
+            result[found] = i
+            found += 1
+    return result[:found]
+
+
+@compiled
+def azimuth_offsets(points: Array, start_s: float, turn_s: float) -> Array:
+    """Return when each point was measured, float32 (N,) [s], for a turn that starts and ends at the rear, clockwise.
+
+    x is forward and y left: the azimuth falls from half a turn to minus half a turn, and is 0 in the middle.
+    """
+    result = np.empty(len(points), np.float32)
+    for i in range(len(points)):
+        result[i] = start_s + turn_s * (0.5 - math.atan2(points[i, 1], points[i, 0]) / (2 * math.pi))
+    return result
+
+
+@compiled
+def moved(points: Array, offsets_s: Array, first_s: float, step_s: float, knots: Array) -> Array:
+    """Return the points float32 (N, 3) moved by the transform of their time, linear between knots (K, 3, 4), K > 1.
+
+    The first knot is of `first_s`, the others follow every `step_s` [s]. Before and after them the ends' lines go on.
+    """
+    result = np.empty((len(points), 3), np.float32)
+    for i in range(len(points)):
+        at = (offsets_s[i] - first_s) / step_s
+        k = min(max(int(at), 0), len(knots) - 2)
+        share = at - k
+        x, y, z = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        for row in range(3):
+            before, after = knots[k, row], knots[k + 1, row]
+            start = before[0] * x + before[1] * y + before[2] * z + before[3]
+            end = after[0] * x + after[1] * y + after[2] * z + after[3]
+            result[i, row] = start + share * (end - start)
+    return result
+
+
+@compiled
+def pixel_of(x: float, y: float, z: float, lens: Array, model: int) -> tuple[float, float]:
+    """Return the pixel (u, v) of a camera-frame point [m] with z > 0; NaN where the lens's model does not reach it.
+
+    `lens` is Lens.numbers. Source of the models: OpenCV, calib3d (projectPoints) and fisheye.
+    """
+    a, b = x / z, y / z
+    if model == BROWN:
+        r2 = a * a + b * b
+        if r2 > lens[4] * lens[4]:
+            return np.nan, np.nan
+        k1, k2, p1, p2, k3, k4, k5, k6 = lens[5:13]
+        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        a, b = (a * radial + 2 * p1 * a * b + p2 * (r2 + 2 * a * a), b * radial + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b)
+    elif model == FISHEYE:
+        r = math.hypot(a, b)
+        theta = math.atan(r)
+        if theta > lens[4]:
+            return np.nan, np.nan
+        t2 = theta * theta
+        bent = theta * (1 + t2 * (lens[5] + t2 * (lens[6] + t2 * (lens[7] + t2 * lens[8]))))
+        if r > 0:
+            a, b = a * bent / r, b * bent / r
+    return lens[0] * a + lens[2], lens[1] * b + lens[3]
+
+
+@compiled
+def draw(points: Array, T: Array, lens: Array, model: int, depth: Array) -> int:
+    """Draw points, moved by T (3, 4) into the camera's frame, into depth uint16 (H, W) [1/256 m]; the nearest wins.
+
+    Returns how many fell on the image. A pixel covers half a pixel around its integer coordinates; what is nearer than
+    half a step or farther than the map holds has no place and hides nothing.
+    """
+    height, width = depth.shape
+    fell = 0
+    for i in range(len(points)):
+        px, py, pz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        z = T[2, 0] * px + T[2, 1] * py + T[2, 2] * pz + T[2, 3]
+        steps = np.rint(z * STEPS_PER_M)
+        if not 1 <= steps <= FAR_STEPS:
+            continue
+        x = T[0, 0] * px + T[0, 1] * py + T[0, 2] * pz + T[0, 3]
+        y = T[1, 0] * px + T[1, 1] * py + T[1, 2] * pz + T[1, 3]
+        u, v = pixel_of(x, y, z, lens, model)
+        u, v = np.rint(u), np.rint(v)
+        if 0 <= u < width and 0 <= v < height:  # False for NaN
+            fell += 1
+            row, column = int(v), int(u)
+            if depth[row, column] == 0 or steps < depth[row, column]:
+                depth[row, column] = np.uint16(steps)
+    return fell

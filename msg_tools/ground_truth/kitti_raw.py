@@ -1,0 +1,135 @@
+"""A drive of KITTI's raw data as a source: scans with the images of one camera, poses from OXTS.
+
+What the stamps mean was measured on drive 0005: the scanner turns clockwise seen from above, from the rear to the rear,
+and it triggers the cameras when it faces forward. So the exposure is at the scan's stamp, although the images' own are
+10 ms later; with these, or without the motion of the scan, edges in scan and image lie apart while the car turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
+from ..image_file import image_size
+from ..kitti import OXTS, SCANS, KittiDrive
+from ..oxts import poses
+from ..rotation import inverse
+from .lens import Lens
+from .sources import Entry, Frame, View, check_size
+from .trajectory import Trajectory
+
+RIGHT_OF = {0: 1, 2: 3}  # the stereo pairs
+
+
+@dataclass(frozen=True)
+class KittiRawSource:
+    """A KITTI raw drive seen by one camera: the frames that have a scan or, where those are wanted, an image."""
+
+    drive: KittiDrive
+    camera: int
+    with_images: bool
+    stamps_ns: dict[str, list[int]]
+    warnings: tuple[str, ...]
+    exposure: str = 'cloud'
+
+    @classmethod
+    def open(cls, path: Path, camera: int, with_images: bool, calibration: Path | None = None) -> KittiRawSource:
+        """Open a drive. Raises KittiError where it is none or has no scans, CalibrationError for its calibration."""
+        drive = KittiDrive(path, calibration)
+        if not drive.scans():
+            raise KittiError(f'{drive.path / SCANS / "data"}: expected scans (*.bin), found none')
+        try:
+            drive.camera(camera)
+        except CalibrationError as error:
+            raise CalibrationError(f'{error}; name the folder that holds it with --calib') from error
+        stamps_ns, warnings = _stamps(drive, camera if with_images else None)
+        return cls(drive, camera, with_images, stamps_ns, warnings)
+
+    @property
+    def path(self) -> Path:
+        """Return the drive's folder."""
+        return self.drive.path
+
+    def entries(self) -> list[Entry]:
+        """List the frames, named as KITTI's files are."""
+        images = self.drive.frames(self.camera) if self.with_images else []
+        return [Entry(f'{frame:010d}', frame, self._stamp('image', frame), self._stamp('cloud', frame))
+                for frame in sorted({*self.drive.scans(), *images})]
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
+        """Read the scans and find the images."""
+        for entry in entries:
+            try:
+                yield self._read(entry)
+            except (DepthNodeError, OSError) as error:
+                yield Frame(entry, error=error)
+
+    def view(self, entry: Entry) -> View:
+        """Return the camera, the same for all frames."""
+        return self._view
+
+    def trajectory(self) -> Trajectory:
+        """Return where the Velodyne was, from OXTS. Raises PosesError where there is none, or no IMU's calibration."""
+        frames = self.drive.oxts_frames()
+        if len(frames) < 2:
+            raise PosesError(f'{self.drive.path / OXTS / "data"}: expected OXTS records (*.txt), got {len(frames)}')
+        stamps = self.drive.stamps_ns(OXTS)
+        if frames[-1] >= len(stamps):
+            raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for record '
+                             f'{frames[-1]}')
+        T_world_imu = poses([self.drive.read_oxts(frame) for frame in frames])
+        return Trajectory.sorted(stamps[frames], T_world_imu).of_body(inverse(self.drive.calibration.T_velo_imu))
+
+    def _read(self, entry: Entry) -> Frame:
+        frame = Frame(entry, self.drive.read_scan(entry.frame), turn_s=self._turn_s(entry.frame))
+        if self.with_images:
+            path = self.drive.image_path(self.camera, entry.frame)
+            check_size(path, image_size(path), self._view.lens.size)
+            frame.image = path
+            frame.right = self._right(entry.frame)
+        return frame
+
+    def _right(self, frame: int) -> Path | None:
+        """Return the image of the right camera where this one is a pair's left and the file is there."""
+        right = RIGHT_OF.get(self.camera)
+        try:
+            return None if right is None else self.drive.image_path(right, frame)
+        except DepthNodeError:
+            return None
+
+    @cached_property
+    def _view(self) -> View:
+        calibration = self.drive.calibration
+        lens = Lens(calibration.intrinsics(self.camera))
+        right = calibration.cameras.get(RIGHT_OF.get(self.camera, -1))
+        baseline = None if right is None else float(
+            calibration.camera(self.camera).T_cam_rect0[0, 3] - right.T_cam_rect0[0, 3])
+        return View(lens, calibration.T_cam_velo(self.camera), baseline)
+
+    def _turn_s(self, frame: int) -> tuple[float, float] | None:
+        """Return when the scan began and ended [s after its stamp]; None where that is not known."""
+        stamp, start, end = (self._stamp(kind, frame) for kind in ('cloud', 'start', 'end'))
+        return None if None in (stamp, start, end) else ((start - stamp) * 1e-9, (end - stamp) * 1e-9)  # type: ignore
+
+    def _stamp(self, kind: str, frame: int) -> int | None:
+        stamps = self.stamps_ns.get(kind, [])
+        return stamps[frame] if frame < len(stamps) else None
+
+
+def _stamps(drive: KittiDrive, camera: int | None) -> tuple[dict[str, list[int]], tuple[str, ...]]:
+    """Read the stamps [ns] of scans and images; a missing file is only a warning, since a map can do without."""
+    wanted: dict[str, Any] = {'cloud': (SCANS,), 'start': (SCANS, 'start'), 'end': (SCANS, 'end')}
+    if camera is not None:
+        wanted['image'] = (f'image_{camera:02d}',)
+    stamps_ns, warnings = {}, []
+    for kind, sensor in wanted.items():
+        try:
+            stamps_ns[kind] = drive.stamps_ns(*sensor).tolist()
+        except KittiError as error:
+            warnings.append(f'{error}; the manifest will lack these stamps' if kind in ('cloud', 'image') else
+                            f'{error}; the scans are not corrected for their motion')
+    return stamps_ns, tuple(warnings)
