@@ -19,7 +19,7 @@ STEPS_PER_M = 256.0
 
 @compiled
 def within(points: Array, planes: Array, margin_m: float) -> Array:
-    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4), or outside by the margin at most.
+    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4) or outside by at most the margin.
 
     A plane times (x, y, z, 1) is the distance to the inside [m]. NaN is outside.
     """
@@ -83,7 +83,8 @@ def pixel_of(x: float, y: float, z: float, lens: Array, model: int) -> tuple[flo
             return np.nan, np.nan
         k1, k2, p1, p2, k3, k4, k5, k6 = lens[5:13]
         radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-        a, b = (a * radial + 2 * p1 * a * b + p2 * (r2 + 2 * a * a), b * radial + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b)
+        bent_a = a * radial + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)
+        a, b = bent_a, b * radial + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b
     elif model == FISHEYE:
         r = math.hypot(a, b)
         theta = math.atan(r)

@@ -79,8 +79,8 @@ class KittiRawSource:
             raise PosesError(f'{self.drive.path / OXTS / "data"}: expected OXTS records (*.txt), got {len(frames)}')
         stamps = self.drive.stamps_ns(OXTS)
         if frames[-1] >= len(stamps):
-            raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for record '
-                             f'{frames[-1]}')
+            raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for '
+                             f'record {frames[-1]}')
         T_world_imu = poses([self.drive.read_oxts(frame) for frame in frames])
         return Trajectory.sorted(stamps[frames], T_world_imu).of_body(inverse(self.drive.calibration.T_velo_imu))
 

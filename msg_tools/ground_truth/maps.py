@@ -1,7 +1,7 @@
 """Make depth maps of a run of frames: motion, projection, accumulation, occlusion, in this order.
 
-A worker makes the maps of some neighbouring frames at a time. With accumulation it also reads the scans before and after
-them, each once.
+A worker makes the maps of some neighbouring frames at a time. With accumulation it also reads the scans before and
+after them, each once.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..camera import Array
-from ..errors import DepthNodeError
+from ..errors import CloudError, DepthNodeError
+from .kernels import draw, within
+from .motion import compensated, offsets_of
 from .settings import TruthSettings
-from .sources import Entry, Frame, Source
+from .sources import Entry, Frame, Source, View
 from .trajectory import Trajectory
+
+MARGIN_M = 2.0  # how far outside the view a point may be before the motion of the scan is undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,11 @@ class DepthMap:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A frame of which no map could be made, and why."""
+    """A frame of which no map could be made, and why; `skipped` where none was to be made."""
 
     entry: Entry
     reason: str
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,43 @@ class MapMaker:
 
     def maps(self, chunk: Chunk) -> Iterator[DepthMap | Failure]:
         """Yield the map of each wanted entry of a chunk, in order, or why there is none; nothing is raised."""
-        raise NotImplementedError
+        for frame in self.source.read(chunk.entries[chunk.first : chunk.stop]):
+            yield self._map(frame)
+
+    def _map(self, frame: Frame) -> DepthMap | Failure:
+        if frame.entry.skip:
+            return Failure(frame.entry, frame.entry.skip, skipped=True)
+        try:
+            return self._single(frame)
+        except (DepthNodeError, OSError) as error:
+            return failure_of(frame.entry, error)
+
+    def _single(self, frame: Frame) -> DepthMap:
+        """Draw one scan."""
+        if frame.error or frame.points is None:
+            raise frame.error or CloudError('expected a scan, got none')
+        view = self.source.view(frame.entry)
+        chosen = within(frame.points, planes_of(view), MARGIN_M)
+        points = frame.points[chosen]
+        if self.scanner is not None and frame.entry.cloud_stamp_ns is not None:
+            stamp = frame.entry.cloud_stamp_ns
+            points = compensated(points, offsets_of(frame, points, chosen), stamp, stamp, self.scanner)
+        steps = np.zeros(view.lens.size.shape, np.uint16)
+        draw(points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
+        if not steps.any():
+            raise CloudError(f'expected points on the image, got none of {len(frame.points)}; '
+                             'are the scan and the transform to the camera right?')
+        return DepthMap(frame, steps, facts={'points': len(frame.points)})
+
+
+def planes_of(view: View) -> Array:
+    """Return the sides of a pinhole's view and the plane of the camera (5, 4) in the scanner's frame."""
+    camera = view.lens.camera
+    height, width = camera.size.shape
+    a, b, c = camera.K @ view.T_cam_scanner[:3]
+    planes = np.stack([a + c, (width + 1) * c - a, b + c, (height + 1) * c - b, c])  # one pixel more on each side
+    result: Array = planes / np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
+    return result
 
 
 def chunks(entries: Sequence[Entry], accumulate: int, length: int) -> Iterator[Chunk]:

@@ -21,7 +21,7 @@ Picture = Path | Callable[[], Array]  # a file, or what decodes a message when i
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A frame of a source: its name in the output, number and stamps in the source, and what the source needs to read it.
+    """A frame of a source: its name in the output, number and stamps in the source, and what is needed to read it.
 
     Where `skip` is a reason, no map is made of it, though its scan may help those of its neighbours.
     """
@@ -57,7 +57,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class View:
-    """The camera that a frame is seen by: its lens, and T_cam_scanner (4, 4); `baseline_m` to the stereo pair's right."""
+    """The camera of a frame: its lens, T_cam_scanner (4, 4) [m], and the distance to the stereo pair's right one."""
 
     lens: Lens
     T_cam_scanner: Array
