@@ -15,6 +15,7 @@ from .lens import BROWN, FISHEYE
 
 FAR_STEPS = 65535.0
 STEPS_PER_M = 256.0
+SURFACE = 1.3  # from one beam to the next a surface seldom recedes by more: a level road does beyond 40 m
 
 
 @compiled
@@ -122,3 +123,50 @@ def draw(points: Array, T: Array, lens: Array, model: int, depth: Array) -> int:
             if depth[row, column] == 0 or steps < depth[row, column]:
                 depth[row, column] = np.uint16(steps)
     return fell
+
+
+@compiled
+def draw_agreeing(points: Array, T: Array, lens: Array, model: int, evidence: Array, tolerances: Array,
+                  depth: Array) -> tuple[int, int]:
+    """Draw like `draw`, but only points that agree with one of the pieces of evidence uint16 (E, 2, H, W).
+
+    Returns how many fell on the image and how many of them agreed; see agreement.py.
+    """
+    height, width = depth.shape
+    fell, kept = 0, 0
+    for i in range(len(points)):
+        px, py, pz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        z = T[2, 0] * px + T[2, 1] * py + T[2, 2] * pz + T[2, 3]
+        steps = np.rint(z * STEPS_PER_M)
+        if not 1 <= steps <= FAR_STEPS:
+            continue
+        x = T[0, 0] * px + T[0, 1] * py + T[0, 2] * pz + T[0, 3]
+        y = T[1, 0] * px + T[1, 1] * py + T[1, 2] * pz + T[1, 3]
+        u, v = pixel_of(x, y, z, lens, model)
+        u, v = np.rint(u), np.rint(v)
+        if not (0 <= u < width and 0 <= v < height):
+            continue
+        fell += 1
+        row, column = int(v), int(u)
+        for k in range(len(evidence)):
+            if agrees(steps, evidence[k, 0, row, column], evidence[k, 1, row, column], tolerances[k]):
+                kept += 1
+                if depth[row, column] == 0 or steps < depth[row, column]:
+                    depth[row, column] = np.uint16(steps)
+                break
+    return fell, kept
+
+
+@compiled
+def agrees(steps: float, first: int, second: int, tolerance: float) -> bool:
+    """Tell whether a depth lies between two of one surface, or near one of two that are apart; 0 is none."""
+    if first == 0:
+        first = second
+    if second == 0:
+        second = first
+    low, high = min(first, second), max(first, second)
+    if low == 0:
+        return False
+    if tolerance == 0 or high <= low * SURFACE:
+        return low * (1 - tolerance) <= steps <= high * (1 + tolerance)
+    return abs(steps - low) <= tolerance * low or abs(steps - high) <= tolerance * high

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..camera import Array
-from ..errors import CloudError, DepthNodeError
-from .kernels import draw, within
-from .motion import compensated, offsets_of
-from .settings import TruthSettings
-from .sources import Entry, Frame, Source, View
+from ..errors import CloudError, ConfigError, DepthNodeError, ImageError
+from ..rotation import inverse
+from .accumulation import add, disagreement_m
+from .agreement import Evidence, scan_evidence, stereo_evidence
+from .kernels import draw
+from .occlusion import Spacing, spacing_of, without_occluded
+from .scans import Exposures, Scan, Scans
+from .settings import Step, TruthSettings
+from .sources import Entry, Frame, Source, View, rgb_of
 from .trajectory import Trajectory
-
-MARGIN_M = 2.0  # how far outside the view a point may be before the motion of the scan is undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,51 +60,81 @@ class Failure:
 
 @dataclass(frozen=True)
 class MapMaker:
-    """Makes maps of a source's frames; it travels to the worker processes whole."""
+    """Makes maps of a source's frames; it travels to the worker processes whole.
+
+    Raises ConfigError where scans are to be accumulated without poses.
+    """
 
     source: Source
     settings: TruthSettings
     scanner: Trajectory | None  # None: the scans are not moved
 
+    def __post_init__(self) -> None:
+        if self.settings.accumulate and self.scanner is None:
+            raise ConfigError(f'{self.source.path}: expected poses to accumulate scans with, got none; name some with '
+                              '--poses')
+
     def maps(self, chunk: Chunk) -> Iterator[DepthMap | Failure]:
         """Yield the map of each wanted entry of a chunk, in order, or why there is none; nothing is raised."""
-        for frame in self.source.read(chunk.entries[chunk.first : chunk.stop]):
-            yield self._map(frame)
+        reach = self.settings.accumulate
+        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries, reach)
+        for index in range(chunk.first, chunk.stop):
+            window = scans.window(index)
+            yield self._map(window, index - max(index - reach, 0))
 
-    def _map(self, frame: Frame) -> DepthMap | Failure:
-        if frame.entry.skip:
-            return Failure(frame.entry, frame.entry.skip, skipped=True)
+    def _map(self, window: list[Scan], reference: int) -> DepthMap | Failure:
+        scan = window[reference]
+        if scan.frame.entry.skip:
+            return Failure(scan.frame.entry, scan.frame.entry.skip, skipped=True)
         try:
-            return self._single(frame)
+            return self._drawn(scan, [other for other in window if other is not scan])
         except (DepthNodeError, OSError) as error:
-            return failure_of(frame.entry, error)
+            return failure_of(scan.frame.entry, error)
 
-    def _single(self, frame: Frame) -> DepthMap:
-        """Draw one scan."""
-        if frame.error or frame.points is None:
-            raise frame.error or CloudError('expected a scan, got none')
-        view = self.source.view(frame.entry)
-        chosen = within(frame.points, planes_of(view), MARGIN_M)
-        points = frame.points[chosen]
-        if self.scanner is not None and frame.entry.cloud_stamp_ns is not None:
-            stamp = frame.entry.cloud_stamp_ns
-            points = compensated(points, offsets_of(frame, points, chosen), stamp, stamp, self.scanner)
-        steps = np.zeros(view.lens.size.shape, np.uint16)
-        draw(points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
-        if not steps.any():
-            raise CloudError(f'expected points on the image, got none of {len(frame.points)}; '
-                             'are the scan and the transform to the camera right?')
-        return DepthMap(frame, steps, facts={'points': len(frame.points)})
+    def _drawn(self, scan: Scan, others: list[Scan]) -> DepthMap:
+        """Draw a scan, drop what the camera does not see, and add of the other scans what agrees."""
+        view, step = self.source.view(scan.frame.entry), Step.parse(self.settings.occlusion)
+        drawn = draw_scan(scan, view)
+        spacing = spacing_of(drawn)
+        steps, hidden = without_occluded(drawn, step, spacing)
+        facts: dict[str, Any] = {'points': scan.count, 'hidden': hidden}
+        if others:
+            added = add(scan, others, view, self._evidence(scan.frame, steps, view, spacing))
+            median_m, p95_m = disagreement_m(steps, added.steps)
+            merged = np.where(steps > 0, steps, added.steps)
+            steps, more = without_occluded(merged, step, spacing_of(merged))
+            facts |= {'hidden': hidden + more, 'scans': added.scans + 1, 'added_points': added.points,
+                      'agreed_points': added.agreed, 'disagreement_m': median_m, 'disagreement_p95_m': p95_m}
+        return DepthMap(scan.frame, steps, scan.exposure_ns, T_world_camera(scan, view), facts)
+
+    def _evidence(self, frame: Frame, steps: Array, view: View, spacing: Spacing) -> list[Evidence]:
+        """Return what points of other scans must agree with."""
+        result = []
+        if self.settings.agree in ('scan', 'either'):
+            result.append(scan_evidence(steps, spacing, self.settings.tolerance))
+        if self.settings.agree in ('stereo', 'either'):
+            if view.baseline_m is None or frame.right is None:
+                raise ImageError("expected a stereo pair to agree with, got one image; try --agree scan")
+            pair = rgb_of(frame.image), rgb_of(frame.right)
+            result.append(stereo_evidence(*pair, view.lens.camera.fx, view.baseline_m))
+        return result
 
 
-def planes_of(view: View) -> Array:
-    """Return the sides of a pinhole's view and the plane of the camera (5, 4) in the scanner's frame."""
-    camera = view.lens.camera
-    height, width = camera.size.shape
-    a, b, c = camera.K @ view.T_cam_scanner[:3]
-    planes = np.stack([a + c, (width + 1) * c - a, b + c, (height + 1) * c - b, c])  # one pixel more on each side
-    result: Array = planes / np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
-    return result
+def draw_scan(scan: Scan, view: View) -> Array:
+    """Draw a scan alone, uint16 (H, W) [1/256 m]. Raises its error, or CloudError where no point falls on the image."""
+    if scan.error is not None:
+        raise scan.error
+    steps = np.zeros(view.lens.size.shape, np.uint16)
+    draw(scan.points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
+    if not steps.any():
+        raise CloudError(f'expected points on the image, got none of {scan.count}; '
+                         'are the scan and the transform to the camera right?')
+    return steps
+
+
+def T_world_camera(scan: Scan, view: View) -> Array | None:
+    """Return where the camera was at the exposure (4, 4); None where no poses are known."""
+    return None if scan.T_world_scanner is None else scan.T_world_scanner @ inverse(view.T_cam_scanner)
 
 
 def chunks(entries: Sequence[Entry], accumulate: int, length: int) -> Iterator[Chunk]:
