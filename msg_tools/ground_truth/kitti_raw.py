@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
 from ..image_file import image_size
 from ..kitti import OXTS, SCANS, KittiDrive
-from ..oxts import poses
+from ..oxts import travelled
 from ..rotation import inverse
 from .lens import Lens
 from .sources import Entry, Frame, View, check_size
@@ -73,7 +73,10 @@ class KittiRawSource:
         return self._view
 
     def trajectory(self) -> Trajectory:
-        """Return where the Velodyne was, from OXTS. Raises PosesError where there is none, or no IMU's calibration."""
+        """Return where the Velodyne was, by the velocities and attitudes of OXTS.
+
+        Raises PosesError where there are none or they are not in order, CalibrationError without the IMU's calibration.
+        """
         frames = self.drive.oxts_frames()
         if len(frames) < 2:
             raise PosesError(f'{self.drive.path / OXTS / "data"}: expected OXTS records (*.txt), got {len(frames)}')
@@ -81,8 +84,8 @@ class KittiRawSource:
         if frames[-1] >= len(stamps):
             raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for '
                              f'record {frames[-1]}')
-        T_world_imu = poses([self.drive.read_oxts(frame) for frame in frames])
-        return Trajectory.sorted(stamps[frames], T_world_imu).of_body(inverse(self.drive.calibration.T_velo_imu))
+        T_world_imu = travelled([self.drive.read_oxts(frame) for frame in frames], stamps[frames])
+        return Trajectory(stamps[frames], T_world_imu).of_body(inverse(self.drive.calibration.T_velo_imu))
 
     def _read(self, entry: Entry) -> Frame:
         frame = Frame(entry, self.drive.read_scan(entry.frame), turn_s=self._turn_s(entry.frame))

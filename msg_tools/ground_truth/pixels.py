@@ -21,31 +21,25 @@ def gaps(depth: Array, every: int) -> tuple[Array, Array, Array]:
     same everywhere, 1 / (focal length [px] * height of the camera [m]).
     """
     height, width = depth.shape
-    below, right, slope = np.zeros(depth.size, np.int64), np.zeros(depth.size, np.int64), np.zeros(depth.size)
-    found, passed = 0, 0
-    for v in range(height):
-        for u in range(width):
-            if depth[v, u] == 0:
-                continue
-            passed += 1
-            if passed % every:
-                continue
-            for gap in range(1, REACH):
-                if v + gap >= height:
-                    break
-                q = max(depth[v + gap, max(u - 1, 0)], depth[v + gap, u], depth[v + gap, min(u + 1, width - 1)])
-                if q:
-                    below[found] = gap
-                    slope[found] = 256.0 * (1.0 / q - 1.0 / depth[v, u]) / gap
-                    break
-            for gap in range(1, REACH):
-                if u + gap >= width:
-                    break
-                if depth[max(v - 1, 0), u + gap] or depth[v, u + gap] or depth[min(v + 1, height - 1), u + gap]:
-                    right[found] = gap
-                    break
-            found += 1
-    return below[:found], right[:found], slope[:found]
+    points = np.flatnonzero(depth)[::every]
+    below, right, slope = np.zeros(len(points), np.int64), np.zeros(len(points), np.int64), np.zeros(len(points))
+    for i in range(len(points)):
+        v, u = divmod(points[i], width)
+        for gap in range(1, REACH):
+            if v + gap >= height:
+                break
+            q = max(depth[v + gap, max(u - 1, 0)], depth[v + gap, u], depth[v + gap, min(u + 1, width - 1)])
+            if q:
+                below[i] = gap
+                slope[i] = 256.0 * (1.0 / q - 1.0 / depth[v, u]) / gap
+                break
+        for gap in range(1, REACH):
+            if u + gap >= width:
+                break
+            if depth[max(v - 1, 0), u + gap] or depth[v, u + gap] or depth[min(v + 1, height - 1), u + gap]:
+                right[i] = gap
+                break
+    return below, right, slope
 
 
 @compiled
