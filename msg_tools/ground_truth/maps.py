@@ -20,6 +20,7 @@ from .agreement import Evidence, scan_evidence, stereo_evidence
 from .kernels import draw
 from .occlusion import Spacing, spacing_of, without_occluded
 from .scans import Exposures, Scan, Scans
+from .projector import ScanProjector
 from .settings import Step, TruthSettings
 from .sources import Entry, Frame, Source, View, rgb_of
 from .trajectory import Trajectory
@@ -94,7 +95,7 @@ class MapMaker:
     def _drawn(self, scan: Scan, others: list[Scan]) -> DepthMap:
         """Draw a scan, drop what the camera does not see, and add of the other scans what agrees."""
         view, step = self.source.view(scan.frame.entry), Step.parse(self.settings.occlusion)
-        drawn = draw_scan(scan, view)
+        drawn = self._alone(scan, view)
         spacing = spacing_of(drawn)
         steps, hidden = without_occluded(drawn, step, spacing)
         facts: dict[str, Any] = {'points': scan.count, 'hidden': hidden}
@@ -107,8 +108,28 @@ class MapMaker:
                       'agreed_points': added.agreed, 'disagreement_m': median_m, 'disagreement_p95_m': p95_m}
         return DepthMap(scan.frame, steps, scan.exposure_ns, T_world_camera(scan, view), facts)
 
+    def _alone(self, scan: Scan, view: View) -> Array:
+        """Draw a scan alone, in the mode and with the faults asked for.
+
+        Raises its error, or CloudError where no point falls on the image.
+        """
+        if scan.error is not None:
+            raise scan.error
+        settings, projector = self.settings, ScanProjector(view.lens.camera.K @ view.T_cam_scanner[:3], view.lens.size)
+        if settings.mode == 'monodepth2':
+            points = np.zeros((0, 3)) if scan.frame.points is None else scan.frame.points
+            steps = projector.monodepth2(points, settings.mixed_edges, settings.vel_depth)
+        elif settings.mixed_edges or settings.vel_depth:
+            steps = projector.nearest_with(scan.points, settings.mixed_edges, settings.vel_depth)
+        else:
+            steps = draw_scan(scan, view)
+        if not steps.any():
+            raise CloudError(f'expected points on the image, got none of {scan.count}; '
+                             'are the scan and the transform to the camera right?')
+        return steps
+
     def _evidence(self, frame: Frame, steps: Array, view: View, spacing: Spacing) -> list[Evidence]:
-        """Return what points of other scans must agree with."""
+        """Return what points of other scans must agree with. Raises ImageError where there is no stereo pair."""
         result = []
         if self.settings.agree in ('scan', 'either'):
             result.append(scan_evidence(steps, spacing, self.settings.tolerance))
@@ -121,14 +142,9 @@ class MapMaker:
 
 
 def draw_scan(scan: Scan, view: View) -> Array:
-    """Draw a scan alone, uint16 (H, W) [1/256 m]. Raises its error, or CloudError where no point falls on the image."""
-    if scan.error is not None:
-        raise scan.error
+    """Draw a scan alone, uint16 (H, W) [1/256 m]."""
     steps = np.zeros(view.lens.size.shape, np.uint16)
     draw(scan.points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
-    if not steps.any():
-        raise CloudError(f'expected points on the image, got none of {scan.count}; '
-                         'are the scan and the transform to the camera right?')
     return steps
 
 
