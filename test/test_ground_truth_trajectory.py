@@ -1,4 +1,4 @@
-"""Poses between poses: straight and round by hand, the exponential against its logarithm, and each way they can be bad."""
+"""Poses between poses: by hand, the exponential against its logarithm, and each way in which they can be bad."""
 
 import numpy as np
 import pytest

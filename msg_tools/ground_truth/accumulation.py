@@ -18,7 +18,7 @@ from .sources import View
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What other scans brought: a map uint16 (H, W) [1/256 m], how many scans and points, and how many points agreed."""
+    """What other scans brought: a map uint16 (H, W) [1/256 m], the number of scans, of points, and of those that agreed."""
 
     steps: Array
     scans: int

@@ -1,8 +1,8 @@
 """What an accumulated point must agree with: the reference frame's own scan, its stereo pair, or one of the two.
 
-Between two exposures other things than the camera move. A point of another scan is kept only where something measured at
-the reference frame says the same: between the beams of its scan surfaces go on, so a point must lie between the depths
-found above and below it, give or take a tolerance, or near one of them where there is an edge. KITTI's depth benchmark
+Between two exposures other things than the camera move. A point of another scan is kept only where something measured
+at the reference frame says the same: between the beams of its scan surfaces go on, so a point must lie between the
+depths found above and below it, give or take a tolerance, or near one of them where there is an edge. KITTI's depth benchmark
 checks against semi-global matching instead (Uhrig et al., "Sparsity Invariant CNNs", 3DV 2017), as `stereo` does.
 """
 

@@ -100,7 +100,7 @@ def pixel_of(x: float, y: float, z: float, lens: Array, model: int) -> tuple[flo
 
 @compiled
 def reach_of(lens: Array, model: int, height: int, width: int) -> tuple[float, float]:
-    """Return |x / z| and |y / z| beyond which no point falls on the image: a test without a division, for most points."""
+    """Return |x / z| and |y / z| beyond which no point falls on the image: for most points a test without division."""
     if model != 0:
         return np.inf, np.inf
     return (max(lens[2], width - lens[2]) + 1) / lens[0], (max(lens[3], height - lens[3]) + 1) / lens[1]

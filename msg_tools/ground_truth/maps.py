@@ -19,8 +19,8 @@ from .accumulation import add, disagreement_m
 from .agreement import Evidence, scan_evidence, stereo_evidence
 from .kernels import draw
 from .occlusion import Spacing, spacing_of, without_occluded
-from .scans import Exposures, Scan, Scans
 from .projector import ScanProjector
+from .scans import Exposures, Scan, Scans
 from .settings import Step, TruthSettings
 from .sources import Entry, Frame, Source, View, rgb_of
 from .trajectory import Trajectory

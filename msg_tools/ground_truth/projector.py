@@ -4,8 +4,8 @@ Depth maps are uint16 in steps of 1/256 m with 0 for none, as KITTI's depth PNGs
 drawing second, which gives the same map and costs less. Depth is z in the camera's own frame.
 
 What compares with other people's code pixel by pixel is plain NumPy: most points of a turning scanner are outside the
-image, which float32 tells; only the others (one in six) are projected in float64. Two points in a pixel are rare, so all
-are drawn at once and those that turn out nearer than what stands there again, until there are none.
+image, which float32 tells; only the others (one in six) are projected in float64. Two points in a pixel are rare, so
+all are drawn at once and those that turn out nearer than what stands there again, until there are none.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ScanProjector:
         """Draw the points chosen (N,) bool, their pixels moved up and left by a shift, with one or both faults."""
         u, v, z = self._project(points, chosen)
         if vel_depth:
-            z = np.where((z > 0) | bool(shift), points[np.flatnonzero(chosen), 0], z)  # its own does so behind the camera
+            z = np.where((z > 0) | bool(shift), points[np.flatnonzero(chosen), 0], z)  # its own: behind, too
         index, steps = self._inside(u - shift, v - shift, np.where(z < 0, 0.0, z), nearest_step=1 - shift)
         depth = draw_nearest(index, steps, self.size)
         if mixed_edges:
