@@ -154,6 +154,12 @@ class Hits:
         """Return hits where no ray has met anything yet."""
         return cls(np.zeros(shape, np.float32), np.full(shape, -1, np.int32))
 
+    @property
+    def distance(self) -> Array:
+        """Return the distances, float32 (H, W) in lengths of the rays; +Inf is the sky."""
+        with np.errstate(divide='ignore'):
+            return 1 / self.inverse
+
     def keep_nearer(self, window: Window, inverse: Array, face: Array | np.signedinteger[Any]) -> None:
         """Put inverse distances and faces in a window of the grid where they are nearer than what is there."""
         closer = inverse > self.inverse[window]

@@ -15,7 +15,6 @@ from .synthetic_surfaces import Scene
 RANGE_M, RANGE_NOISE_M = 120.0, 0.02
 FAINTEST = 0.004  # the least share of a pulse that the scanner still hears, at 60 m and full reflectance
 TURN_S = PERIOD_NS * 1e-9
-PIECES = 2  # of a sector; the rear one is cut where the turn starts and ends
 
 Random = np.random.Generator
 
@@ -73,16 +72,16 @@ def sector_in_turn(scene: Scene, number: int, T_world_velo_at: Callable[[float],
 def column_times_s(number: int, sector: RayGrid) -> Array:
     """Return when the columns (W,) of a sector are shot [s]: clockwise, from half a turn before 0 to half a turn after.
 
-    A time is -azimuth / 360 degrees x the turn.
+    A time is -azimuth / 360 degrees x the turn; the azimuth lies above -180 degrees and up to 180, where a turn starts.
     """
     azimuth = number * np.pi / 2 - np.arctan(sector.u)
-    return -(np.mod(azimuth + np.pi, 2 * np.pi) - np.pi) / (2 * np.pi) * TURN_S
+    return (np.mod(np.pi - azimuth, 2 * np.pi) - np.pi) / (2 * np.pi) * TURN_S
 
 
 def first_hits(scene: Scene, rays: Array, T_world_columns: Array, times_s: Array) -> tuple[Array, Array]:
     """Return inverse range and face (H, W) each of what rays (3, H, W) meet, column by column from poses (W, 4, 4)."""
-    found = []
-    for columns in np.array_split(np.arange(len(times_s)), PIECES):
+    found, middle = [], len(times_s) // 2  # the rear sector's is where the turn starts, and ends before it
+    for columns in (slice(0, middle), slice(middle, None)):
         grid = moving_grid(rays[:, :, columns], T_world_columns[columns])
         found.append(scene.cast_in_time(grid, times_s[columns]))
     return np.hstack([hits.inverse for hits in found]), np.hstack([hits.face for hits in found])

@@ -137,17 +137,9 @@ class Studio:
         grain = random.standard_normal((*camera.size.shape, 1), np.float32) * np.float32(SENSOR_NOISE)
         return np.clip(rgb + grain + 0.5, 0, 255).astype(np.uint8)
 
-    def depth(self, number: int, frame: int, finer: int = 1) -> Array:
-        """Return the exact depth at a camera's pixel centres, float32 (H, W) [m]; +Inf is the sky.
-
-        With `finer` pixels are divided into finer x finer.
-        """
-        camera = self.calibration.intrinsics(number)
-        if finer > 1:
-            camera = camera.resized(Size(camera.size.height * finer, camera.size.width * finer))
-        hits = self.scene(frame).cast(self.grid(camera, number, frame))
-        with np.errstate(divide='ignore'):
-            return 1 / hits.inverse
+    def depth(self, number: int, frame: int) -> Array:
+        """Return the exact depth at a camera's pixel centres, float32 (H, W) [m]; +Inf is the sky."""
+        return self.scene(frame).cast(self.grid(self.calibration.intrinsics(number), number, frame)).distance
 
     def scan(self, frame: int) -> tuple[Array, Array]:
         """Return what the Velodyne measures at a frame, float32 (N, 4): x, y, z [m] and reflectance; and when (N,) [s].

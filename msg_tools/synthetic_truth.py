@@ -15,15 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .camera import MIN_DEPTH_M, Array, Intrinsics, project, transform, unproject
-from .depth_png import read_depth_png
+from .camera import MIN_DEPTH_M, Array, Intrinsics, Size, project, transform
 from .errors import KittiError
 from .kitti_calibration import KittiCalibration
 from .synthetic import MARK
+from .synthetic_rays import Hits, camera_grid
 from .synthetic_rig import T_world_imu, time_of
 from .synthetic_scanner import moved_to
 from .synthetic_studio import OFFSETS, DriveSettings, stage
-from .synthetic_traffic import Mover
+from .synthetic_surfaces import Scene
+from .synthetic_traffic import Mover, scene_at
 
 MARGIN_M = 0.1  # around what moves: five times the noise of a range
 
@@ -63,6 +64,7 @@ class Truth:
     drive: Path
     settings: DriveSettings
     calibration: KittiCalibration
+    street: Scene
     movers: tuple[Mover, ...]
 
     @classmethod
@@ -75,7 +77,7 @@ class Truth:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise KittiError(f'{drive / MARK}: expected how a synthetic drive was made, got: {error}; '
                              'was the drive written to its end?') from error
-        return cls(drive, settings, KittiCalibration.load(drive.parent), stage(settings)[1])
+        return cls(drive, settings, KittiCalibration.load(drive.parent), *stage(settings))
 
     def offsets_s(self, frame: int) -> Array:
         """Return when each point of a scan was shot, float32 (N,) [s] after the scan's stamp.
@@ -103,41 +105,46 @@ class Truth:
                         offsets_s)
 
     def on_traffic(self, frame: int, points: Array, offsets_s: Array) -> Array:
-        """Return which points (N, 3) of a turning scan were shot at things that move (N,) bool."""
+        """Return which points (N, 3) of a turning scan were shot at things that move (N,) bool.
+
+        A point counts as on a thing within 10 cm of the box around it, but for the 10 cm above the road.
+        """
         world = transform(self.T_world_velo(frame), self.at_exposure(frame, points, offsets_s))
-        return self._held(world, offsets_s + np.float64(time_of(frame)))
+        held = np.zeros(len(world), bool)
+        for mover in self.movers:
+            held |= mover.holds(world, offsets_s + np.float64(time_of(frame)), MARGIN_M)
+        return held
+
+    def depth_m(self, camera: int, frame: int, finer: int = 1) -> Array:
+        """Return the exact depth of a camera's pixels, float32 (H, W) [m]; +Inf is the sky.
+
+        It is the drive's file where one holds all its digits. With `finer` pixels are divided into finer x finer.
+        """
+        file = self.drive / 'depth_exact' / f'image_{camera:02d}' / f'{frame:010d}.npy'
+        return np.asarray(np.load(file)) if finer == 1 and file.is_file() else self.look(camera, frame, finer).distance
 
     def traffic_pixels(self, camera: int, frame: int) -> Array:
         """Return which pixels of a camera see things that move (H, W) bool."""
-        depth_m, intrinsics = self.depth_m(camera, frame), self.calibration.intrinsics(camera)
-        seen = np.flatnonzero(np.isfinite(depth_m.ravel()))
-        uv = np.stack([seen % depth_m.shape[1], seen // depth_m.shape[1]], 1)
-        points = unproject(uv, depth_m.ravel()[seen], intrinsics)
+        hits, scene = self.look(camera, frame), self.scene(frame)
+        return (hits.face >= 0) & np.any(scene.velocities, axis=1)[scene.face_solid[hits.face]]
+
+    def look(self, camera: int, frame: int, finer: int = 1) -> Hits:
+        """Return what the pixels of a camera see at a frame; with `finer` they are divided into finer x finer."""
         T_world_cam = self.T_world_velo(frame) @ np.linalg.inv(self.calibration.T_cam_velo(camera))
-        result = np.zeros(depth_m.shape, bool)
-        result.ravel()[seen] = self._held(transform(T_world_cam, points), np.full(len(seen), time_of(frame)))
-        return result
+        return self.scene(frame).cast(camera_grid(self.intrinsics(camera, finer), T_world_cam))
 
-    def _held(self, world: Array, times_s: Array) -> Array:
-        held = np.zeros(len(world), bool)
-        for mover in self.movers:
-            held |= mover.holds(world, times_s, MARGIN_M)
-        return held
+    def scene(self, frame: int) -> Scene:
+        """Return the street and where everything in it is at a frame."""
+        return scene_at(time_of(frame), self.street, self.movers)
 
-    def depth_m(self, camera: int, frame: int) -> Array:
-        """Return the exact depth of a camera's pixels as it was written, float32 (H, W) [m]; +Inf is the sky.
+    def intrinsics(self, camera: int, finer: int = 1) -> Intrinsics:
+        """Return a camera's intrinsics, with its pixels divided into finer x finer."""
+        intrinsics = self.calibration.intrinsics(camera)
+        height, width = intrinsics.size.shape
+        return intrinsics if finer == 1 else intrinsics.resized(Size(finer * height, finer * width))
 
-        A NumPy file is exact, a PNG to 2 mm. Raises KittiError where the drive has none of this camera.
-        """
-        stem = self.drive / 'depth_exact' / f'image_{camera:02d}' / f'{frame:010d}'
-        if stem.with_suffix('.npy').is_file():
-            return np.asarray(np.load(stem.with_suffix('.npy')))
-        if not stem.with_suffix('.png').is_file():
-            raise KittiError(f'{stem}.png: expected exact depth, found none; camera 3 has it with right_depth=True')
-        depth_m = read_depth_png(stem.with_suffix('.png'))
-        return np.where(depth_m > 0, depth_m, np.float32(np.inf))
-
-    def verdicts(self, camera: int, frame: int, points: Array, tolerance: float = 0.02) -> Array:
+    def verdicts(self, camera: int, frame: int, points: Array, tolerance: float = 0.02, finer: int = 1) -> Array:
         """Return the Verdict (N,) on points (N, 3) [m] in the scanner's frame at a frame's exposure, see `verdicts`."""
         points_cam = transform(self.calibration.T_cam_velo(camera), points[:, :3])
-        return verdicts(points_cam, self.calibration.intrinsics(camera), self.depth_m(camera, frame), tolerance)
+        depth_m = self.depth_m(camera, frame, finer)
+        return verdicts(points_cam, self.intrinsics(camera, finer), depth_m, tolerance)
