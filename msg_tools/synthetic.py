@@ -28,13 +28,13 @@ NAME = 'python -m msg_tools.synthetic'
 DATE = '2011_09_26'
 MARK = 'synthetic.json'
 STREET_VERSION = 1  # raise it when the same settings draw another street
-LATER = ('turning', 'traffic', 'curve_dps', 'image_delay_ms', 'right_depth')  # than drives that are known without them
+LATER = ('turning', 'traffic', 'curve_dps', 'image_delay_ms', 'right_depth', 'stagger_deg')  # older drives lack them
 
 
 def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float = 1.0, azimuths: int = 2084,
                 supersample: float = 1.25, npy: bool = False, jobs: int = 1, speed_mps: float = 8.0,
                 turning: bool = False, traffic: bool = False, curve_dps: float = 0.0, image_delay_ms: float = 0.0,
-                right_depth: bool = False) -> Path:
+                right_depth: bool = False, stagger_deg: float = 0.0) -> Path:
     """Write a synthetic drive below a folder and return the drive's own: path/2011_09_26/2011_09_26_drive_9000_sync.
 
     The drive's number is 9000 and the seed. Beside KITTI's folders it has depth_exact/image_02/FRAME.png (and .npy,
@@ -43,7 +43,7 @@ def write_drive(path: Path | str, frames: int = 20, seed: int = 0, scale: float 
     make no drive, OSError where it cannot write.
     """
     settings = DriveSettings(frames, seed, scale, azimuths, supersample, npy, speed_mps, turning, traffic, curve_dps,
-                             image_delay_ms, right_depth)
+                             image_delay_ms, right_depth, stagger_deg)
     drive = drive_folder(path, seed)
     for _ in write_frames(drive, settings, jobs):
         pass
@@ -133,6 +133,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--scale', type=float, default=defaults.scale, help='size of the images, 1 is 1242x375')
     parser.add_argument('--npy', action='store_true', help='write the exact depth as float32 NumPy files, too')
     parser.add_argument('--turning', action='store_true', help='the scanner turns while the car drives: a scan is bent')
+    parser.add_argument('--stagger', type=float, default=defaults.stagger_deg, metavar='DEG', help='how far the beams '
+                        "of a shot look aside where the scanner turns (default %(default)g; an HDL-64E's: 9)")
     parser.add_argument('--traffic', action='store_true', help='cars drive and people walk in the street')
     parser.add_argument('--curve', type=float, default=defaults.curve_dps, metavar='DEG_S', help='the car weaves, '
                         'brakes and accelerates; its highest yaw rate (default %(default)g: it sways a little)')
@@ -149,7 +151,7 @@ def _write(arguments: object) -> int:
     settings = DriveSettings(options['frames'], options['seed'], options['scale'], npy=options['npy'],
                              speed_mps=options['speed'], turning=options['turning'], traffic=options['traffic'],
                              curve_dps=options['curve'], image_delay_ms=options['image_delay'],
-                             right_depth=options['right_depth'])
+                             right_depth=options['right_depth'], stagger_deg=options['stagger'])
     drive = drive_folder(options['out'], options['seed'])
     try:
         for _ in cli.progress(write_frames(drive, settings, options['jobs']), total=settings.frames):

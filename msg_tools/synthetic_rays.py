@@ -18,7 +18,6 @@ from .synthetic_solids import Solid
 NEAR_M = 0.05
 BEAMS = 64
 SECTORS = 4
-EDGE = 1e-4  # of a tilted grid, whose columns are not quite straight
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,8 @@ class RayGrid:
     """Rays (3, H, W) in a frame x right, y down, z forward; column j has x/z = u[j], row i y/z = v[i] where v is given.
 
     Distances are measured in lengths of the ray: depth for rays with z = 1, range for unit rays. With `origins` (3, W)
-    [m], in the grid's frame, each column's rays leave a point of their own; these points lie nearly on a line.
+    [m], in the grid's frame, each column's rays leave a point of their own; these points lie nearly on a line. With
+    `u_last` (W,) a column is not straight: its x/z go from u[j] to u_last[j]. Both grow from column to column.
     """
 
     rays: Array
@@ -34,6 +34,7 @@ class RayGrid:
     v: Array | None
     T_world_grid: Array
     origins: Array | None = None
+    u_last: Array | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,7 +71,8 @@ def moving_grid(rays: Array, T_world_columns: Array) -> RayGrid:
     middle = T_world_columns[len(T_world_columns) // 2]
     T = np.linalg.inv(middle) @ T_world_columns
     turned = np.einsum('jkl,lhj->khj', T[:, :3, :3], rays)
-    return RayGrid(turned.astype(np.float32), turned[0, 0] / turned[2, 0], None, middle, T[:, :3, 3].T)
+    u = turned[0] / turned[2]
+    return RayGrid(turned.astype(np.float32), u.min(0), None, middle, T[:, :3, 3].T, u.max(0))
 
 
 def sector_pose(index: int) -> Array:
@@ -105,11 +107,17 @@ def windows(solids: Sequence[Solid], grid: RayGrid) -> list[tuple[float, int, Wi
 def maybe_seen(seen: Array, starts: Array, grid: RayGrid) -> Array:
     """Return which groups of corners (G,) are not wholly beyond one of the grid's four sides."""
     possible = np.ones(len(starts) - 1, bool)
-    sides = [(seen[:, 0], grid.u)] + ([] if grid.v is None else [(seen[:, 1], grid.v)])
-    for across, axis in sides:
-        for sign, limit in ((1, axis[-1] + EDGE), (-1, axis[0] - EDGE)):
+    sides = [(seen[:, 0], grid.u[0], last_of(grid)[-1])]
+    sides += [] if grid.v is None else [(seen[:, 1], grid.v[0], grid.v[-1])]
+    for across, low, high in sides:
+        for sign, limit in ((1, high), (-1, low)):
             possible &= np.minimum.reduceat(sign * (across - limit * seen[:, 2]), starts[:-1]) <= 0
     return possible
+
+
+def last_of(grid: RayGrid) -> Array:
+    """Return the largest x/z (W,) of each column of a grid."""
+    return grid.u if grid.u_last is None else grid.u_last
 
 
 def window_of(corners: Array, grid: RayGrid) -> Window | None:
@@ -117,8 +125,8 @@ def window_of(corners: Array, grid: RayGrid) -> Window | None:
     corners = in_front(corners)
     if len(corners) == 0:
         return None
-    rows = slice(None) if grid.v is None else span(grid.v, corners[:, 1] / corners[:, 2])
-    columns = span(grid.u, corners[:, 0] / corners[:, 2])
+    rows = slice(None) if grid.v is None else span(grid.v, grid.v, corners[:, 1] / corners[:, 2])
+    columns = span(grid.u, last_of(grid), corners[:, 0] / corners[:, 2])
     empty = columns.start >= columns.stop or (grid.v is not None and rows.start >= rows.stop)
     return None if empty else (rows, columns)
 
@@ -136,9 +144,9 @@ def in_front(corners: Array) -> Array:
     return np.concatenate([ahead, crossing.reshape(-1, 3)])
 
 
-def span(positions: Array, values: Array) -> slice:
-    """Return the slice of sorted positions that covers the values."""
-    first, last = np.searchsorted(positions, (values.min(), values.max()))
+def span(lows: Array, highs: Array, values: Array) -> slice:
+    """Return the slice of places, each from a low to a high, both sorted, that covers the values."""
+    first, last = np.searchsorted(highs, values.min()), np.searchsorted(lows, values.max())
     return slice(max(int(first) - 1, 0), int(last) + 1)
 
 

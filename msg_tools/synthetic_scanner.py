@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from .camera import Array, transform
-from .synthetic_rays import RayGrid, moving_grid, scanner_grids, sector_pose
+from .synthetic_rays import BEAMS, RayGrid, moving_grid, scanner_grids, sector_pose
 from .synthetic_rig import PERIOD_NS
 from .synthetic_solids import REFLECTANCE
 from .synthetic_surfaces import Scene
@@ -37,23 +38,34 @@ def sector_at_once(scene: Scene, grid: RayGrid, T_world_velo: Array, random: Ran
     return np.column_stack([points, np.clip(reflectance, 0, 1)])[heard].astype(np.float32)
 
 
-def scan_in_turn(scene: Scene, T_world_velo_at: Callable[[float], Array], azimuths: int,
-                 random: Random) -> tuple[Array, Array]:
+def scan_in_turn(scene: Scene, T_world_velo_at: Callable[[float], Array], azimuths: int, random: Random,
+                 stagger_deg: float = 0.0) -> tuple[Array, Array]:
     """Return the points (N, 4) of a scanner that turns clockwise from the rear to the rear, and their times (N,) [s].
 
     Each shot is taken at its own time, 0 where the scanner faces forward, from the pose that the function returns for
     that time; its point is in the scanner's frame of that moment, as in a scan that nobody has compensated. `scene` is
-    as it is at time 0.
+    as it is at time 0. The beams of one shot look up to `stagger_deg` to its left and right.
     """
-    sectors = [sector_in_turn(scene, i, T_world_velo_at, azimuths, random) for i in range(4)]
+    grids = [staggered(grid, stagger_deg) for grid in scanner_grids(np.eye(4), azimuths)]
+    sectors = [sector_in_turn(scene, i, grid, T_world_velo_at, random) for i, grid in enumerate(grids)]
     points, times_s = (np.concatenate(parts) for parts in zip(*sectors, strict=True))
     return points, times_s
 
 
-def sector_in_turn(scene: Scene, number: int, T_world_velo_at: Callable[[float], Array], azimuths: int,
+def staggered(sector: RayGrid, stagger_deg: float) -> RayGrid:
+    """Return a sector whose beams look aside by eight even steps from -stagger to stagger [deg]; right is positive.
+
+    An HDL-64E's do by up to 9 degrees: the azimuth of a point then tells its time to 2.5 ms only.
+    """
+    aside = np.deg2rad(stagger_deg) * (np.arange(BEAMS) * 5 % 8 / 3.5 - 1)[:, None]
+    x, y, z = sector.rays
+    turned = np.stack([np.cos(aside) * x + np.sin(aside) * z, y, np.cos(aside) * z - np.sin(aside) * x])
+    return replace(sector, rays=turned.astype(np.float32)) if stagger_deg else sector
+
+
+def sector_in_turn(scene: Scene, number: int, sector: RayGrid, T_world_velo_at: Callable[[float], Array],
                    random: Random) -> tuple[Array, Array]:
-    """Return the points (N, 4) of a quarter of a turn and their times (N,) [s]."""
-    sector = scanner_grids(np.eye(4), azimuths)[number]
+    """Return the points (N, 4) of a quarter of a turn, whose rays are in a sector's frame, and their times (N,) [s]."""
     times_s = column_times_s(number, sector)
     T_world_velo = np.array([T_world_velo_at(time_s) for time_s in times_s])
     inverse, face = first_hits(scene, sector.rays, T_world_velo @ sector_pose(number), times_s)

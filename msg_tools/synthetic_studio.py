@@ -36,7 +36,8 @@ class DriveSettings:
 
     turning: each shot of a scan is taken at its own time while the car drives; traffic: things move in the street;
     curve_dps: the highest yaw rate of a car that weaves; image_delay_ms: how much later than the exposure an image's
-    stamp is; right_depth: exact depth of camera 3 as well.
+    stamp is; right_depth: exact depth of camera 3 as well; stagger_deg: how far the beams of one shot look aside, where
+    the scanner turns: 9 for an HDL-64E.
     """
 
     frames: int = 20
@@ -51,14 +52,17 @@ class DriveSettings:
     curve_dps: float = 0.0
     image_delay_ms: float = 0.0
     right_depth: bool = False
+    stagger_deg: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.frames < 1 or not 0.05 <= self.scale <= 2 or self.azimuths < 8 or not 1 <= self.supersample <= 4
                 or not 0 < self.speed_mps <= 1000):
             raise KittiError('expected frames >= 1, scale 0.05 to 2, azimuths >= 8, supersample 1 to 4, speed > 0 to '
                              f'1000 m/s, got {self}')
-        if not 0 <= self.curve_dps <= 90 or not -1000 <= self.image_delay_ms <= 1000:
-            raise KittiError(f'expected a curve of 0 to 90 deg/s and an image delay of -1000 to 1000 ms, got {self}')
+        if (not 0 <= self.curve_dps <= 90 or not -1000 <= self.image_delay_ms <= 1000
+                or not 0 <= self.stagger_deg <= 20):
+            raise KittiError('expected a curve of 0 to 90 deg/s, an image delay of -1000 to 1000 ms, a stagger of 0 to '
+                             f'20 degrees, got {self}')
 
     @property
     def course(self) -> Course:
@@ -148,7 +152,8 @@ class Studio:
         """
         random = np.random.default_rng((self.settings.seed, frame, 99))
         if self.settings.turning:
-            return scan_in_turn(self.scene(frame), self.around(frame), self.settings.azimuths, random)
+            return scan_in_turn(self.scene(frame), self.around(frame), self.settings.azimuths, random,
+                                self.settings.stagger_deg)
         T_world_velo = self.T_world_velo(time_of(frame))
         points = scan_at_once(self.scene(frame), T_world_velo, self.settings.azimuths, random)
         return points, np.zeros(len(points), np.float32)

@@ -16,7 +16,7 @@ from msg_tools.synthetic_course import Course
 from msg_tools.synthetic_noise import Noise
 from msg_tools.synthetic_rays import cast, moving_grid, scanner_grids, sector_pose
 from msg_tools.synthetic_rig import T_world_imu, oxts_record
-from msg_tools.synthetic_scanner import column_times_s, first_hits, moved_to, scan_at_once, scan_in_turn
+from msg_tools.synthetic_scanner import column_times_s, first_hits, moved_to, scan_at_once, scan_in_turn, staggered
 from msg_tools.synthetic_scene import street
 from msg_tools.synthetic_solids import Material, box, ellipsoid, placement
 from msg_tools.synthetic_surfaces import Scene
@@ -75,11 +75,22 @@ def test_a_points_time_follows_from_its_azimuth():
     assert times_s.max() == pytest.approx(0.049)
 
 
-def test_walls_are_straight_again_to_a_millimetre_after_compensation_with_the_true_poses(no_noise):
+def test_staggered_beams_blur_what_an_azimuth_says_of_the_time():
+    points, times_s = scan_in_turn(scene_of(*room()), lambda t: T_world_imu(t, WEAVING), 400, random(), 9.0)
+    assert len(points) == 64 * 400
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    wrong_s = -azimuth / (2 * np.pi) * 0.1 - times_s
+    wrong_s -= np.rint(wrong_s / 0.1) * 0.1  # right behind, one turn's end is taken for its start
+    assert [wrong_s.min(), wrong_s.max()] == pytest.approx([-0.0025, 0.0025], abs=1e-6)  # 9 / 360 of 100 ms
+    assert np.unique(wrong_s.round(5)).size == 8
+
+
+@pytest.mark.parametrize('stagger_deg', [0.0, 9.0])
+def test_walls_are_straight_again_to_a_millimetre_after_compensation_with_the_true_poses(no_noise, stagger_deg):
     def pose_at(time_s):
         return T_world_imu(time_s, WEAVING)
 
-    points, times_s = scan_in_turn(scene_of(*room()), pose_at, 400, random())
+    points, times_s = scan_in_turn(scene_of(*room()), pose_at, 400, random(), stagger_deg)
     compensated = transform(pose_at(0.0), moved_to(pose_at(0.0), pose_at, points, times_s))
     bent = transform(pose_at(0.0), points[:, :3])
     assert len(points) == 64 * 400  # the room has no gap
@@ -104,11 +115,16 @@ def test_only_what_moves_is_moved(no_noise):
     assert points[np.abs(points[:, 1] / points[:, 0]) > 0.11, 0] == pytest.approx(20.0, abs=1e-4)
 
 
+def endless(solids):
+    """Return solids without the corners by which rays that cannot meet them are left out."""
+    return [replace(solid, corners=None) for solid in solids]
+
+
 @pytest.mark.parametrize('seed', range(12))
 def test_columns_cast_together_meet_what_each_meets_alone(seed):
     draw = np.random.default_rng(seed)
     cube, ball = wall((-1, -2, -1), (1, 2, 1)), ellipsoid((0, 0, 0), (2, 1, 1.5), Material.PLAIN, GREY)
-    number, sector = seed % 4, scanner_grids(np.eye(4), 80)[seed % 4]
+    number, sector = seed % 4, staggered(scanner_grids(np.eye(4), 80)[seed % 4], (seed % 3) * 4.5)
     bearing, distance = number * np.pi / 2 + draw.uniform(-0.7, 0.7, 3), draw.uniform(4, 9, 3)
     solids = [solid.placed(placement(r * np.cos(a), r * np.sin(a), draw.uniform(-3, 3)))
               for solid, r, a in zip((cube, ball, cube), distance, bearing, strict=True)]
@@ -119,7 +135,7 @@ def test_columns_cast_together_meet_what_each_meets_alone(seed):
     for j, (T, time_s) in enumerate(zip(columns, times_s, strict=True)):
         moved = [solid.placed(placement(*v[:2] * time_s, z=v[2] * time_s))
                  for solid, v in zip(solids, velocities, strict=True)]
-        alone = cast(moved, replace(sector, rays=sector.rays[:, :, j : j + 1], u=sector.u[j : j + 1], T_world_grid=T))
+        alone = cast(endless(moved), replace(sector, rays=sector.rays[:, :, j : j + 1], T_world_grid=T))
         both = (together[:, j] > 0) & (alone.inverse[:, 0] > 0)
         assert np.sum((together[:, j] > 0) != (alone.inverse[:, 0] > 0)) <= 1  # one may graze an edge
         assert together[both, j] == pytest.approx(alone.inverse[both, 0], rel=2e-4)
@@ -128,15 +144,16 @@ def test_columns_cast_together_meet_what_each_meets_alone(seed):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.tuples(*[st.floats(-6, 6)] * 3), st.tuples(*[st.floats(0.2, 8)] * 3), st.floats(-3, 3), st.floats(0, 60))
-def test_looking_only_where_a_solid_may_be_misses_nothing_of_it_from_a_moving_car(middle, size, yaw, speed):
+@given(st.tuples(*[st.floats(-6, 6)] * 3), st.tuples(*[st.floats(0.2, 8)] * 3), st.floats(-3, 3), st.floats(0, 60),
+       st.sampled_from([0.0, 9.0]))
+def test_looking_only_where_a_solid_may_be_misses_nothing_of_it_from_a_moving_car(middle, size, yaw, speed, stagger):
     half = np.array(size) / 2
     solid = wall(tuple(-half), tuple(half)).placed(placement(*middle[:2], yaw, middle[2]))
     for i, sector in enumerate(scanner_grids(np.eye(4), 64)):
         poses_at = [T_world_imu(t, Course(speed + 1, 15.0)) @ sector_pose(i) for t in column_times_s(0, sector)]
-        grid = moving_grid(sector.rays, np.array(poses_at))
-        found, endless = (cast([s], grid).inverse for s in (solid, replace(solid, corners=None)))
-        np.testing.assert_array_equal(found, endless)
+        grid = moving_grid(staggered(sector, stagger).rays, np.array(poses_at))
+        found, everywhere = (cast(solids, grid).inverse for solids in ([solid], endless([solid])))
+        np.testing.assert_array_equal(found, everywhere)
 
 
 def test_traffic_is_where_its_speed_takes_it():

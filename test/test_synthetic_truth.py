@@ -17,7 +17,8 @@ from msg_tools.synthetic_studio import DriveSettings
 from msg_tools.synthetic_truth import Truth, Verdict, verdicts
 
 CAMERA = Intrinsics(fx=10.0, fy=10.0, cx=4.0, cy=4.0, size=Size(9, 9))
-OPTIONS = {'turning': True, 'traffic': True, 'curve_dps': 15.0, 'image_delay_ms': 10.5, 'right_depth': True}
+OPTIONS = {'turning': True, 'traffic': True, 'curve_dps': 15.0, 'image_delay_ms': 10.5, 'right_depth': True,
+           'stagger_deg': 9.0}
 
 
 @pytest.fixture(scope='module')
@@ -110,12 +111,13 @@ def test_the_pixels_of_what_moves_are_those_where_the_street_without_it_is_deepe
 
 
 def test_a_finer_look_agrees_with_the_drive_and_narrows_the_band_along_edges(drive, truth):
-    assert truth.look(2, 1).distance == pytest.approx(truth.depth_m(2, 1), rel=1e-6)
-    assert truth.look(3, 1).distance == pytest.approx(
-        np.load(drive.path / 'depth_exact/image_03/0000000001.npy'), rel=1e-6)
+    np.testing.assert_allclose(truth.look(2, 1).distance, truth.depth_m(2, 1), rtol=1e-6)
+    right = np.load(drive.path / 'depth_exact/image_03/0000000001.npy')
+    np.testing.assert_allclose(truth.look(3, 1).distance, right, rtol=1e-6)
     fine = truth.depth_m(2, 1, finer=3)
     assert fine.shape == (564, 1863)
-    assert fine[1::3, 1::3] == pytest.approx(truth.depth_m(2, 1), rel=1e-6)  # the middle one of three by three
+    middles = fine[1::3, 1::3]  # of three by three
+    assert np.mean(np.isclose(middles, truth.depth_m(2, 1), rtol=1e-5)) > 0.999  # a ray may graze an edge
     points = truth.at_exposure(1, drive.read_scan(1), truth.offsets_s(1))
     behind, more = (np.sum(truth.verdicts(2, 1, points, finer=n) == Verdict.BEHIND) for n in (1, 3))
     assert more > 1.2 * behind
@@ -132,7 +134,8 @@ def test_a_turning_drive_has_its_times_stamps_and_both_depths(drive):
     assert offsets_s.dtype == np.float32
     assert len(offsets_s) == len(drive.read_scan(1))
     azimuth = np.arctan2(*drive.read_scan(1)[:, 1::-1].T)
-    assert offsets_s == pytest.approx(-azimuth / (2 * np.pi) * 0.1, abs=1e-6)
+    ahead = np.abs(azimuth) < 2.9
+    assert offsets_s[ahead] == pytest.approx(-azimuth[ahead] / (2 * np.pi) * 0.1, abs=2.51e-3)  # 9 / 360 of 100 ms
     assert read_depth_png(drive.path / 'depth_exact/image_03/0000000001.png').shape == (188, 621)
 
 
@@ -176,13 +179,15 @@ def test_a_folder_that_is_no_synthetic_drive_has_no_truth(tmp_path):
     assert still.depth_m(3, 0).shape == (38, 124)
 
 
-@pytest.mark.parametrize('wrong', [{'curve_dps': -1.0}, {'curve_dps': 91.0}, {'image_delay_ms': np.nan}])
+@pytest.mark.parametrize('wrong', [{'curve_dps': -1.0}, {'curve_dps': 91.0}, {'image_delay_ms': np.nan},
+                                   {'stagger_deg': 45.0}])
 def test_motion_that_cannot_be_is_refused(wrong):
     with pytest.raises(KittiError, match='expected a curve'):
         DriveSettings(**wrong)
 
 
 def test_the_command_writes_a_drive_that_moves(tmp_path, capsys):
-    flags = ['--turning', '--traffic', '--curve', '15', '--image-delay', '10.5', '--right-depth']
+    flags = ['--turning', '--traffic', '--curve', '15', '--image-delay', '10.5', '--right-depth',
+             '--stagger', '9']
     assert main([str(tmp_path), '--frames', '1', '--scale', '0.1', *flags]) == 0
     assert Truth.of(capsys.readouterr().out.strip()).settings == DriveSettings(1, scale=0.1, **OPTIONS)
