@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run velodyne_to_depth."""
     parser = arguments()
     args = parser.parse_args(argv)
+    args.source, args.out = args.source.absolute(), args.out.absolute()  # the same on every worker
     try:
         settings = settings_of(args)
     except DepthNodeError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from ..errors import CalibrationError, OutputError
+from ..errors import CalibrationError, ClusterError, OutputError
 from .lens import Lens
 from .manifest import FORMATS, Row, write_manifest
 from .maps import MapMaker
@@ -36,15 +36,22 @@ class Engine:
         """Yield the index and row of each frame to be done, as they are. Raises OutputError, ClusterError."""
         accumulate = work.maker.settings.accumulate
         if self.scheduler:
-            from .cluster import rows_of_cluster
-
-            yield from rows_of_cluster(work, entries, todo, self.scheduler)
+            yield from _rows_of_cluster()(work, entries, todo, self.scheduler)
             return
         todo_spans = spans(todo, span_length(len(todo), self.jobs, accumulate))
         if self.jobs > 1 and len(todo) > 1:
             yield from rows_of_processes(work, entries, todo_spans, self.jobs)
         else:
             yield from rows_here(work, entries, todo_spans)
+
+
+def _rows_of_cluster() -> Any:
+    """Return what does the work on a cluster. Raises ClusterError where Dask, an extra, is missing."""
+    try:
+        from .cluster import rows_of_cluster
+    except ImportError as error:
+        raise ClusterError(f'expected Dask for --scheduler, got: {error}; pip install "depth_node[cluster]"') from error
+    return rows_of_cluster
 
 
 def rows_here(work: Work, entries: Sequence[Entry], todo: Iterator[Span]) -> Iterator[tuple[int, Row]]:
