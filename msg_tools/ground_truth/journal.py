@@ -20,7 +20,7 @@ NAME = 'manifest.part.jsonl'
 
 
 class Journal:
-    """Rows in a file, each found again by where it begins."""
+    """Rows in a file at `path`, each found again by where it begins."""
 
     def __init__(self, path: Path) -> None:
         """Begin an empty journal; what was at this path is lost. Raises OSError where it cannot be written."""
@@ -42,11 +42,6 @@ class Journal:
         """Return the row that begins there."""
         self._reader.seek(offset)
         return Row(**json.loads(self._reader.readline()))
-
-    def move(self, path: Path) -> None:
-        """Give the journal another name, replacing what has it."""
-        os.replace(self.path, path)
-        self.path = path
 
     def close(self) -> None:
         """Close the file, which stays."""

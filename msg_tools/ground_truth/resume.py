@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from ..whole_file import write_whole
+from ..whole_file import replacing, write_whole
 from .journal import NAME as JOURNAL
 from .journal import Journal, read_journal
 from .manifest import FORMATS, Row, read_manifest
@@ -49,12 +49,17 @@ def reopen(output: Output, entries: Sequence[Entry], digest: str, settings: dict
     A frame is done if it has a map and all files, made with these settings of a scan with these stamps. Raises
     OutputError where the folder holds maps made with other settings, unless they are to be overwritten.
     """
-    with writing(output.folder / JOURNAL):
-        journal = Journal(output.folder / f'.{JOURNAL}.part')
-        records = Records(journal, len(entries))
-        if not overwrite:
-            _keep(records, output, entries, digest, settings)
-        journal.move(output.folder / JOURNAL)
+    path = output.folder / JOURNAL
+    with writing(path), replacing(path) as temporary:
+        journal = Journal(temporary)
+        try:
+            records = Records(journal, len(entries))
+            if not overwrite:
+                _keep(records, output, entries, digest, settings)
+        except BaseException:
+            journal.close()
+            raise
+    journal.path = path
     return records
 
 
