@@ -13,12 +13,14 @@ import numpy as np
 
 from . import kitti_messages as messages
 from .errors import ImageError, KittiError
+from .ground_truth.kernels import azimuth_offsets
 from .kitti import OXTS, SCANS, KittiDrive
 from .oxts import OxtsRecord
 
 GAP_NS = 1_000_000_000
 
 Frames = tuple[int, int]  # first, and one past the last
+Turns = dict[int, tuple[float, float]]  # by frame: when the scanner's turn began and ended [s after the scan's stamp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def plan_scans(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     """Plan the cloud of every scan, at the moment when the laser faced forward."""
     if scans := within(drive.scans(), frames):
         stamps_ns = stamps_of(plan, drive, SCANS)
-        plan.add(stamps_ns, scans, messages.CLOUD_TOPIC, partial(cloud_of, drive))
+        plan.add(stamps_ns, scans, messages.CLOUD_TOPIC, partial(cloud_of, drive, turns_of(plan, drive, stamps_ns)))
     else:
         plan.warnings.append(f'{drive.path}: no Velodyne scans in these frames')
 
@@ -143,9 +145,18 @@ def compressed_of(drive: KittiDrive, camera: int, frame: int, stamp_ns: int) -> 
     return messages.compressed_message(camera, stamp_ns, drive.image_path(camera, frame).read_bytes())
 
 
-def cloud_of(drive: KittiDrive, frame: int, stamp_ns: int) -> Any:
-    """Read a scan and return its message."""
-    return messages.cloud_message(stamp_ns, drive.read_scan(frame))
+def cloud_of(drive: KittiDrive, turns_s: Turns, frame: int, stamp_ns: int) -> Any:
+    """Read a scan and return its message, with the times of its points where those of its turn are known."""
+    points, turn_s = drive.read_scan(frame), turns_s.get(frame)
+    offsets_s = None if turn_s is None else azimuth_offsets(points, turn_s[0], turn_s[1] - turn_s[0])
+    return messages.cloud_message(stamp_ns, points, offsets_s)
+
+
+def turns_of(plan: Plan, drive: KittiDrive, stamps_ns: Any) -> Turns:
+    """Return when the turn of each scan began and ended [s after its stamp], as far as the drive says so."""
+    starts, ends = (stamps_of(plan, drive, SCANS, which) for which in ('start', 'end'))
+    both = zip(stamps_ns.tolist(), starts.tolist(), ends.tolist(), strict=False)
+    return {frame: ((start - stamp) * 1e-9, (end - stamp) * 1e-9) for frame, (stamp, start, end) in enumerate(both)}
 
 
 def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: int, stamp_ns: int) -> Any:
@@ -153,10 +164,10 @@ def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: in
     return make(stamp_ns, drive.read_oxts(frame))
 
 
-def stamps_of(plan: Plan, drive: KittiDrive, sensor: str) -> Any:
+def stamps_of(plan: Plan, drive: KittiDrive, sensor: str, which: str = '') -> Any:
     """Return the stamps [ns] of a sensor; where their file is missing or broken none, and a warning."""
     try:
-        return drive.stamps_ns(sensor)
+        return drive.stamps_ns(sensor, which)
     except KittiError as error:
         plan.warnings.append(str(error))
         return np.zeros(0, np.int64)

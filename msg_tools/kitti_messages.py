@@ -21,7 +21,7 @@ from .camera import Array
 from .kitti_calibration import KittiCalibration
 from .oxts import OxtsRecord, mercator
 from .ros_messages import header, message, quaternion, transform, vector
-from .rotation import inverse
+from .rotation import inverse, rigid
 
 CAMERA_FRAMES = {0: 'camera_gray_left', 1: 'camera_gray_right', 2: 'camera_color_left', 3: 'camera_color_right'}
 CAMERA_TOPICS = {number: f'/kitti/{frame}' for number, frame in CAMERA_FRAMES.items()}  # before /image_raw
@@ -87,13 +87,19 @@ def camera_info_message(calibration: KittiCalibration, camera: int, stamp_ns: in
     )
 
 
-def cloud_message(stamp_ns: int, points: Array) -> Any:
-    """Return the sensor_msgs/PointCloud2 of a scan float32 (N, 4), in the Velodyne's frame; fields x y z i."""
+def cloud_message(stamp_ns: int, points: Array, offsets_s: Array | None = None) -> Any:
+    """Return the sensor_msgs/PointCloud2 of a scan float32 (N, 4), in the Velodyne's frame; fields x y z i.
+
+    With offsets_s float32 (N,), when each point was measured [s after the stamp], there is a field `time`, which is
+    how the velodyne driver has it.
+    """
+    columns = points if offsets_s is None else np.column_stack([points, offsets_s])
+    names = ['x', 'y', 'z', 'i', 'time'][: columns.shape[1]]
     fields = [
         message('sensor_msgs/PointField', name=name, offset=4 * i, datatype=FLOAT32, count=1)
-        for i, name in enumerate('xyzi')
+        for i, name in enumerate(names)
     ]
-    data = np.ascontiguousarray(points, '<f4').view(np.uint8).reshape(-1)
+    data = np.ascontiguousarray(columns, '<f4').view(np.uint8).reshape(-1)
     return message(
         'sensor_msgs/PointCloud2',
         header=header(stamp_ns, VELODYNE),
@@ -101,7 +107,7 @@ def cloud_message(stamp_ns: int, points: Array) -> Any:
         width=len(points),
         fields=fields,
         is_bigendian=False,
-        point_step=16,
+        point_step=4 * len(names),
         row_step=len(data),
         data=data,
         is_dense=True,
@@ -166,11 +172,11 @@ def pose_message(stamp_ns: int, record: OxtsRecord, origin: OxtsRecord) -> Any:
 def static_message(stamp_ns: int, calibration: KittiCalibration, cameras: Sequence[int]) -> Any:
     """Return the tf2_msgs/TFMessage of what does not move: base_link to IMU to Velodyne to the rectified cameras."""
     transforms = [
-        transform(stamp_ns, VELODYNE, CAMERA_FRAMES[n], inverse(calibration.T_cam_velo(n))) for n in cameras
+        transform(stamp_ns, VELODYNE, CAMERA_FRAMES[n], inverse(rigid(calibration.T_cam_velo(n)))) for n in cameras
     ]
     if calibration.imu is not None:
         transforms.insert(0, transform(stamp_ns, BASE, IMU, T_base_imu()))
-        transforms.insert(1, transform(stamp_ns, IMU, VELODYNE, inverse(calibration.T_velo_imu)))
+        transforms.insert(1, transform(stamp_ns, IMU, VELODYNE, inverse(rigid(calibration.T_velo_imu))))
     return message('tf2_msgs/TFMessage', transforms=transforms)
 
 

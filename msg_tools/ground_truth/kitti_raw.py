@@ -17,7 +17,7 @@ from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
 from ..image_file import image_size
 from ..kitti import OXTS, SCANS, KittiDrive
 from ..oxts import poses
-from ..rotation import inverse
+from ..rotation import inverse, rigid
 from .lens import Lens
 from .sources import Entry, Frame, View, check_size
 from .trajectory import Trajectory
@@ -79,10 +79,11 @@ class KittiRawSource:
             raise PosesError(f'{self.drive.path / OXTS / "data"}: expected OXTS records (*.txt), got {len(frames)}')
         stamps = self.drive.stamps_ns(OXTS)
         if frames[-1] >= len(stamps):
-            raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for record '
-                             f'{frames[-1]}')
+            raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for '
+                             f'record {frames[-1]}')
         T_world_imu = poses([self.drive.read_oxts(frame) for frame in frames])
-        return Trajectory.sorted(stamps[frames], T_world_imu).of_body(inverse(self.drive.calibration.T_velo_imu))
+        return Trajectory.sorted(stamps[frames], T_world_imu).of_body(
+            inverse(rigid(self.drive.calibration.T_velo_imu)))
 
     def _read(self, entry: Entry) -> Frame:
         frame = Frame(entry, self.drive.read_scan(entry.frame), turn_s=self._turn_s(entry.frame))
