@@ -70,12 +70,12 @@ def odometry_trajectory(bag: BagReader, topic: str, scanner: str) -> Trajectory:
     if not child:
         raise PosesError(f'{bag.path}: expected a child_frame_id in {topic}, got none: what is it the pose of?')
     return Trajectory.sorted(np.array(stamps, np.int64), np.stack(poses)).of_body(
-        _fixed_transform(bag, topic, clean(child), clean(scanner)))
+        fixed_transform(bag, topic, child, scanner))
 
 
-def _fixed_transform(bag: BagReader, topic: str, child: str, scanner: str) -> Array:
-    """Return T_child_scanner (4, 4)."""
-    if child == scanner:
+def fixed_transform(bag: BagReader, topic: str, child: str, scanner: str) -> Array:
+    """Return T_child_scanner (4, 4), of poses that `topic` has. Raises PosesError where /tf does not say."""
+    if clean(child) == clean(scanner):
         return np.eye(4)
     try:
         return TfTree.from_bag(bag, static_only=True).lookup(child, scanner)

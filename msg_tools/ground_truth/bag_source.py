@@ -21,7 +21,7 @@ from ..kitti_messages import CLOUD_TOPIC, VELODYNE
 from ..tf import clean
 from .bag_camera import BagCamera, Extrinsics, bag_camera, bag_rig, baseline_m, extrinsics
 from .bag_listing import Places, list_bag
-from .bag_poses import bag_trajectory
+from .bag_poses import bag_trajectory, fixed_transform
 from .bag_reading import CdrMessage, Key, decode, opened, read_messages
 from .bag_topics import BagOptions, Topics, period_ns, tolerance_ns
 from .point_times import TimeField
@@ -94,9 +94,17 @@ class BagSource:
         with BagReader(self.path) as bag:
             return bag_trajectory(bag, self.cloud_frame)
 
-    def T_camera_scanner(self) -> Array:
-        """Return where the scanner sits to the camera that poses may be of: before rectification."""
-        return self.extrinsics.at(None)
+    def T_body_scanner(self, body: str) -> Array:
+        """Return where the scanner is to what poses may be of: 'scanner', 'camera' (raw), or a frame of /tf by name.
+
+        Raises PosesError where the transforms do not say.
+        """
+        if body == 'scanner':
+            return np.eye(4)
+        if body == 'camera' and self.extrinsics.fixed is not None:
+            return self.extrinsics.fixed
+        with BagReader(self.path) as bag:
+            return fixed_transform(bag, 'the pose file', self.camera.frame if body == 'camera' else body, self.cloud_frame)
 
     def _keys(self, places: Places) -> list[Key]:
         topics = self.topics.cloud, self.topics.image, self.topics.right
