@@ -10,7 +10,7 @@ with P0 to P3 and one of Tr, Tr_velo_to_cam (with R0_rect) or Tr_velo_to_cam_rec
       - [0.0, 0.0, 0.0, 1.0]
     # or, instead of the matrix, the same as
     translation: [0.06, -0.08, -0.27]   # [m]
-    rotation: [0.5, -0.5, 0.5, -0.5]    # quaternion x, y, z, w
+    rotation: [0.5, -0.5, 0.5, 0.5]    # quaternion x, y, z, w
     # and, where the recording has no camera_info, as ROS's camera_calibration writes it:
     image_width: 1242
     image_height: 375

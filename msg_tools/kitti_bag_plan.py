@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import kitti_messages as messages
+from .camera import Array
 from .errors import ImageError, KittiError
 from .ground_truth.kernels import azimuth_offsets
 from .kitti import OXTS, SCANS, KittiDrive
-from .oxts import OxtsRecord
+from .oxts import OxtsRecord, travelled
 
 GAP_NS = 1_000_000_000
 
@@ -115,6 +116,22 @@ def plan_oxts(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     }
     for topic, make in makers.items():
         plan.add(stamps_ns, wanted, topic, partial(oxts_of, drive, make))
+    try:
+        went = ways_of(drive, stamps_ns)
+    except KittiError as error:
+        plan.warnings.append(f'{error}; {messages.ODOMETRY_TOPIC} is left out')
+    else:
+        known = [frame for frame in wanted if frame in went]
+        plan.add(stamps_ns, known, messages.ODOMETRY_TOPIC, partial(odometry_of, drive, went))
+
+
+def ways_of(drive: KittiDrive, stamps_ns: Any) -> dict[int, Array]:
+    """Return where the IMU was, by the velocities of all of the drive's records, T_start_imu (4, 4) by frame."""
+    frames = [frame for frame in drive.oxts_frames() if frame < len(stamps_ns)]
+    if not frames:
+        return {}
+    poses = travelled([drive.read_oxts(frame) for frame in frames], stamps_ns[frames])
+    return dict(zip(frames, poses, strict=True))
 
 
 def first_record(drive: KittiDrive, frames: Iterable[int]) -> OxtsRecord | None:
@@ -162,6 +179,11 @@ def turns_of(plan: Plan, drive: KittiDrive, stamps_ns: Any) -> Turns:
 def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: int, stamp_ns: int) -> Any:
     """Read an OXTS record and return the message that `make` makes of it."""
     return make(stamp_ns, drive.read_oxts(frame))
+
+
+def odometry_of(drive: KittiDrive, went: dict[int, Array], frame: int, stamp_ns: int) -> Any:
+    """Return the message of where the IMU was."""
+    return messages.odometry_message(stamp_ns, drive.read_oxts(frame), went[frame])
 
 
 def stamps_of(plan: Plan, drive: KittiDrive, sensor: str, which: str = '') -> Any:

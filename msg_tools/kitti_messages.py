@@ -6,6 +6,7 @@ Topics and frames have kitti2bag's names. What we say otherwise than kitti2bag, 
   KITTI's is relative to camera 0. Each camera has its own frame in /tf_static, so `P[:, :3] @ T_cam_velo[:3]` is
   KITTI's `P_rect @ R_rect_00 @ T_cam0_velo` with nothing added.
 - IMU values are along the axes of the IMU (x, y, z), not levelled with the earth (forward, left, up).
+- /kitti/oxts/odometry is where the IMU went by its velocities, for who needs to know it to a centimetre over a second.
 - The world's axes are east, north and up; its origin is where the drive's first OXTS record was. The pose of base_link
   is the pose of base_link, not of the IMU.
 """
@@ -20,15 +21,16 @@ import numpy as np
 from .camera import Array
 from .kitti_calibration import KittiCalibration
 from .oxts import OxtsRecord, mercator
-from .ros_messages import header, message, quaternion, transform, vector
-from .rotation import inverse, rigid
+from .ros_messages import header, message, point, quaternion, transform, vector
+from .rotation import inverse, quaternion_of, rigid
 
 CAMERA_FRAMES = {0: 'camera_gray_left', 1: 'camera_gray_right', 2: 'camera_color_left', 3: 'camera_color_right'}
 CAMERA_TOPICS = {number: f'/kitti/{frame}' for number, frame in CAMERA_FRAMES.items()}  # before /image_raw
 CLOUD_TOPIC = '/kitti/velo/pointcloud'
 LEFT_OF = {0: 0, 1: 0, 2: 2, 3: 2}
 GRAY = (0, 1)
-WORLD, BASE, IMU, VELODYNE = 'world', 'base_link', 'imu_link', 'velo_link'
+WORLD, ODOM, BASE, IMU, VELODYNE = 'world', 'odom', 'base_link', 'imu_link', 'velo_link'
+ODOMETRY_TOPIC = '/kitti/oxts/odometry'
 BASE_TO_IMU_M = (-2.71 / 2.0 - 0.05, 0.32, 0.93)  # kitti2bag's; KITTI itself has no base_link
 
 ORIENTATION_STD_RAD = np.deg2rad(0.1)  # Geiger et al. 2013: the OXTS RT3003 resolves 0.02 m and 0.1 degrees
@@ -157,6 +159,21 @@ def imu_message(stamp_ns: int, record: OxtsRecord) -> Any:
         angular_velocity_covariance=np.zeros(9),  # unknown, by the message's definition
         linear_acceleration=vector(record.acceleration_mps2),
         linear_acceleration_covariance=np.zeros(9),
+    )
+
+
+def odometry_message(stamp_ns: int, record: OxtsRecord, T_start_imu: Array) -> Any:
+    """Return the nav_msgs/Odometry of the IMU by its velocities: smooth, where the receiver's position of /tf wanders."""
+    pose = message('geometry_msgs/Pose', position=point(T_start_imu[:3, 3]),
+                   orientation=quaternion(quaternion_of(T_start_imu[:3, :3])))
+    twist = message('geometry_msgs/Twist', linear=vector(record.R_world_imu.T @ [record.ve, record.vn, record.vu]),
+                    angular=vector(record.angular_rate_radps))
+    return message(
+        'nav_msgs/Odometry',
+        header=header(stamp_ns, ODOM),
+        child_frame_id=IMU,
+        pose=message('geometry_msgs/PoseWithCovariance', pose=pose, covariance=np.zeros(36)),
+        twist=message('geometry_msgs/TwistWithCovariance', twist=twist, covariance=np.zeros(36)),
     )
 
 

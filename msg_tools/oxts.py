@@ -130,3 +130,17 @@ def mercator(record: OxtsRecord, origin_lat: float) -> tuple[float, float, float
     east = scale * np.deg2rad(record.lon) * EARTH_RADIUS_M
     north = scale * EARTH_RADIUS_M * np.log(np.tan(np.deg2rad(90.0 + record.lat) / 2))
     return float(east), float(north), record.alt
+
+
+def travelled(records: Sequence[OxtsRecord], stamps_ns: Array) -> Array:
+    """Return the poses (N, 4, 4) T_start_imu by the records' attitudes and velocities, at their stamps (N,) [ns].
+
+    The start is east, north, up at the first record. Over a second or so this is what the car did: the receiver's
+    velocity is good to 2 to 4 cm/s, while its position wanders, most of all in height: 0.3 m/s on drive 0005.
+    """
+    T = np.tile(np.eye(4), (len(records), 1, 1))
+    T[:, :3, :3] = [record.R_world_imu for record in records]
+    velocity = np.array([[record.ve, record.vn, record.vu] for record in records])
+    steps = (velocity[1:] + velocity[:-1]) / 2 * (np.diff(stamps_ns) * 1e-9)[:, None]
+    T[1:, :3, 3] = np.cumsum(steps, 0)
+    return T

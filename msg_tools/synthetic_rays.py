@@ -1,37 +1,40 @@
-"""Cast grids of rays that leave one point through convex solids: inverse distances, the nearest surface wins.
+"""Cast grids of rays through convex solids: inverse distances, the nearest surface wins, and 0 is the sky.
 
-All of it works on inverse distance: for a plane it is linear in the ray, entering a solid is the smallest of the planes
-that face the origin, leaving it the largest of the others, and 0 is the sky.
+A camera's rays leave one point; those of a scanner that turns while the car drives leave a point for each column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .camera import Array, Intrinsics, transform
-from .synthetic_solids import Material, Solid
+from .synthetic_meet import LeafTest, meet, meet_from
+from .synthetic_solids import Solid
 
 NEAR_M = 0.05
 BEAMS = 64
 SECTORS = 4
-
-LeafTest = Callable[[Array], Array]  # points (N, 3) [m] to whether there is a leaf (N,) bool
 
 
 @dataclass(frozen=True, slots=True)
 class RayGrid:
     """Rays (3, H, W) in a frame x right, y down, z forward; column j has x/z = u[j], row i y/z = v[i] where v is given.
 
-    Distances are measured in lengths of the ray: depth for rays with z = 1, range for unit rays.
+    Distances are measured in lengths of the ray: depth for rays with z = 1, range for unit rays. With `origins` (3, W)
+    [m], in the grid's frame, each column's rays leave a point of their own; these points lie nearly on a line. With
+    `u_last` (W,) a column is not straight: its x/z go from u[j] to u_last[j]. Both grow from column to column.
     """
 
     rays: Array
     u: Array
     v: Array | None
     T_world_grid: Array
+    origins: Array | None = None
+    u_last: Array | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,6 +63,18 @@ def scanner_grids(T_world_velo: Array, azimuths: int) -> list[RayGrid]:
             for i in range(SECTORS)]
 
 
+def moving_grid(rays: Array, T_world_columns: Array) -> RayGrid:
+    """Return the rays (3, H, W) of a sector as one grid, where each column is taken from a pose of its own (W, 4, 4).
+
+    The grid's frame is that of the middle column. The poses may differ by a few degrees and metres.
+    """
+    middle = T_world_columns[len(T_world_columns) // 2]
+    T = np.linalg.inv(middle) @ T_world_columns
+    turned = np.einsum('jkl,lhj->khj', T[:, :3, :3], rays)
+    u = turned[0] / turned[2]
+    return RayGrid(turned.astype(np.float32), u.min(0), None, middle, T[:, :3, 3].T, u.max(0))
+
+
 def sector_pose(index: int) -> Array:
     """Return T_velo_sector (4, 4): the sector's z axis points at azimuth 90 degrees x index, its y axis down."""
     c, s = np.cos(index * np.pi / 2), np.sin(index * np.pi / 2)
@@ -77,6 +92,9 @@ def windows(solids: Sequence[Solid], grid: RayGrid) -> list[tuple[float, int, Wi
         return everywhere
     starts = np.cumsum([0, *(len(corners) for _, corners in bounded)])
     seen = transform(np.linalg.inv(grid.T_world_grid), np.concatenate([corners for _, corners in bounded]))
+    if grid.origins is not None:  # as the first and the last column see them: what is between lies in their hull
+        seen = np.stack([seen - grid.origins[:, 0], seen - grid.origins[:, -1]], 1).reshape(-1, 3)
+        starts = starts * 2
     nearest, farthest = (pick.reduceat(seen[:, 2], starts[:-1]) for pick in (np.minimum, np.maximum))
     found = []
     for k in np.flatnonzero(maybe_seen(seen, starts, grid) & (farthest > NEAR_M)):
@@ -89,11 +107,17 @@ def windows(solids: Sequence[Solid], grid: RayGrid) -> list[tuple[float, int, Wi
 def maybe_seen(seen: Array, starts: Array, grid: RayGrid) -> Array:
     """Return which groups of corners (G,) are not wholly beyond one of the grid's four sides."""
     possible = np.ones(len(starts) - 1, bool)
-    sides = [(seen[:, 0], grid.u)] + ([] if grid.v is None else [(seen[:, 1], grid.v)])
-    for across, axis in sides:
-        for sign, limit in ((1, axis[-1]), (-1, axis[0])):
+    sides = [(seen[:, 0], grid.u[0], last_of(grid)[-1])]
+    sides += [] if grid.v is None else [(seen[:, 1], grid.v[0], grid.v[-1])]
+    for across, low, high in sides:
+        for sign, limit in ((1, high), (-1, low)):
             possible &= np.minimum.reduceat(sign * (across - limit * seen[:, 2]), starts[:-1]) <= 0
     return possible
+
+
+def last_of(grid: RayGrid) -> Array:
+    """Return the largest x/z (W,) of each column of a grid."""
+    return grid.u if grid.u_last is None else grid.u_last
 
 
 def window_of(corners: Array, grid: RayGrid) -> Window | None:
@@ -101,8 +125,8 @@ def window_of(corners: Array, grid: RayGrid) -> Window | None:
     corners = in_front(corners)
     if len(corners) == 0:
         return None
-    rows = slice(None) if grid.v is None else span(grid.v, corners[:, 1] / corners[:, 2])
-    columns = span(grid.u, corners[:, 0] / corners[:, 2])
+    rows = slice(None) if grid.v is None else span(grid.v, grid.v, corners[:, 1] / corners[:, 2])
+    columns = span(grid.u, last_of(grid), corners[:, 0] / corners[:, 2])
     empty = columns.start >= columns.stop or (grid.v is not None and rows.start >= rows.stop)
     return None if empty else (rows, columns)
 
@@ -120,9 +144,9 @@ def in_front(corners: Array) -> Array:
     return np.concatenate([ahead, crossing.reshape(-1, 3)])
 
 
-def span(positions: Array, values: Array) -> slice:
-    """Return the slice of sorted positions that covers the values."""
-    first, last = np.searchsorted(positions, (values.min(), values.max()))
+def span(lows: Array, highs: Array, values: Array) -> slice:
+    """Return the slice of places, each from a low to a high, both sorted, that covers the values."""
+    first, last = np.searchsorted(highs, values.min()), np.searchsorted(lows, values.max())
     return slice(max(int(first) - 1, 0), int(last) + 1)
 
 
@@ -133,79 +157,36 @@ class Hits:
     inverse: Array
     face: Array
 
+    @classmethod
+    def sky(cls, shape: tuple[int, int]) -> Hits:
+        """Return hits where no ray has met anything yet."""
+        return cls(np.zeros(shape, np.float32), np.full(shape, -1, np.int32))
+
+    @property
+    def distance(self) -> Array:
+        """Return the distances, float32 (H, W) in lengths of the rays; +Inf is the sky."""
+        with np.errstate(divide='ignore'):
+            return 1 / self.inverse
+
+    def keep_nearer(self, window: Window, inverse: Array, face: Array | np.signedinteger[Any]) -> None:
+        """Put inverse distances and faces in a window of the grid where they are nearer than what is there."""
+        closer = inverse > self.inverse[window]
+        np.copyto(self.inverse[window], inverse, where=closer)
+        np.copyto(self.face[window], face, where=closer, casting='same_kind')
+
 
 def cast(solids: Sequence[Solid], grid: RayGrid, is_leaf: LeafTest | None = None) -> Hits:
     """Find the first surface that each ray meets; faces are numbered through, solid after solid."""
-    hits = Hits(np.zeros(grid.shape, np.float32), np.full(grid.shape, -1, np.int32))
+    hits = Hits.sky(grid.shape)
     first_face = np.cumsum([0, *(len(solid.materials) for solid in solids)])
     for depth, i, window in windows(solids, grid):
         so_far = hits.inverse[window]
         if so_far.min() * depth < 1:  # else all of it is hidden
             rays = np.ascontiguousarray(grid.rays[(slice(None), *window)])
-            nearer(hits, window, *meet(solids[i], rays, grid.T_world_grid, so_far, is_leaf), int(first_face[i]))
+            if grid.origins is None:
+                inverse, face = meet(solids[i], rays, grid.T_world_grid, so_far, is_leaf)
+            else:
+                origins = grid.origins[:, window[1]]
+                inverse, face = meet_from(origins, solids[i], rays, grid.T_world_grid, so_far, is_leaf)
+            hits.keep_nearer(window, inverse, np.int32(first_face[i]) + face)
     return hits
-
-
-def nearer(hits: Hits, window: tuple[slice, slice], inverse: Array, face: Array | int, first_face: int) -> None:
-    """Keep what is nearer than the hits so far in a window of the grid."""
-    closer = inverse > hits.inverse[window]
-    np.copyto(hits.inverse[window], inverse, where=closer)
-    np.copyto(hits.face[window], np.int32(first_face) + face, where=closer, casting='same_kind')
-
-
-def meet(solid: Solid, rays: Array, T_world_grid: Array, so_far: Array,
-         is_leaf: LeafTest | None) -> tuple[Array, Array | int]:
-    """Return where rays (3, h, w) first enter a solid: inverse distance (h, w), 0 for a miss, and the solid's face."""
-    if solid.radii is None:
-        return meet_planes(solid, rays, T_world_grid)
-    enter, leave = meet_ellipsoid(solid, rays, T_world_grid)
-    if is_leaf is None or solid.materials[0] != Material.LEAF:
-        return enter, 0
-    return with_gaps(enter, leave, so_far, rays, T_world_grid, is_leaf), 0
-
-
-def meet_planes(solid: Solid, rays: Array, T_world_grid: Array) -> tuple[Array, Array | int]:
-    """Return the inverse distance (h, w) at which rays enter a solid of planes, 0 for a miss, and by which face."""
-    gap = solid.offsets - solid.normals @ T_world_grid[:3, 3]
-    gap = np.where(np.abs(gap) < 1e-6, 1e-6, gap)
-    per_ray = (solid.normals @ T_world_grid[:3, :3] / gap[:, None]).astype(np.float32)
-    facing, others = np.flatnonzero(gap < 0), np.flatnonzero(gap > 0)
-    if len(facing) == 0:
-        return np.zeros(rays.shape[1:], np.float32), 0
-    inverse = (per_ray @ rays.reshape(3, -1)).reshape(-1, *rays.shape[1:])
-    enter, face = inverse[facing[0]].copy(), np.full(rays.shape[1:], facing[0], np.int32)
-    for k in facing[1:]:
-        np.copyto(face, np.int32(k), where=inverse[k] < enter)
-        np.minimum(enter, inverse[k], out=enter)
-    for k in others:
-        enter[inverse[k] >= enter] = 0
-    return np.maximum(enter, 0, out=enter), face
-
-
-def meet_ellipsoid(solid: Solid, rays: Array, T_world_grid: Array) -> tuple[Array, Array]:
-    """Return the inverse distances (h, w) at which rays enter and leave an ellipsoid; 0 for a miss."""
-    to_ball = np.linalg.inv(solid.T_world_local) @ T_world_grid
-    to_ball = to_ball[:3] / np.asarray(solid.radii)[:, None]
-    origin, d = to_ball[:, 3], (to_ball[:, :3].astype(np.float32) @ rays.reshape(3, -1))
-    outside = float(origin @ origin) - 1
-    if outside <= 0:
-        return (np.zeros(rays.shape[1:], np.float32),) * 2
-    towards = -(origin.astype(np.float32) @ d)
-    root = towards * towards - np.einsum('ij,ij->j', d, d) * np.float32(outside)
-    hit = (root > 0) & (towards > 0)
-    root = np.sqrt(np.maximum(root, 0))
-    enter, leave = (np.where(hit, x / np.float32(outside), 0).reshape(rays.shape[1:])
-                    for x in (towards + root, towards - root))
-    return enter, leave
-
-
-def with_gaps(enter: Array, leave: Array, so_far: Array, rays: Array, T_world_grid: Array, is_leaf: LeafTest) -> Array:
-    """Return where rays meet a leaf of a crown: on its near side, or through a gap there on its far side, or 0."""
-    found = np.zeros_like(enter)
-    R, origin = T_world_grid[:3, :3].astype(np.float32), T_world_grid[:3, 3].astype(np.float32)
-    for inverse in (enter, leave):
-        index = np.flatnonzero((found == 0) & (inverse > so_far))
-        points = (rays.reshape(3, -1)[:, index] / inverse.ravel()[index]).T @ R.T + origin
-        leaf = index[is_leaf(points)]
-        found.ravel()[leaf] = inverse.ravel()[leaf]
-    return found

@@ -14,8 +14,9 @@ import numpy as np
 from .camera import Array, Size
 from .kitti_calibration import CAMERAS, IMU, VELODYNE
 from .oxts import EARTH_RADIUS_M, OxtsRecord
+from .synthetic_course import Course
 
-SPEED_MPS = 8.0
+SWAYING = Course()
 PERIOD_NS = 100_000_000
 FIRST_STAMP = np.datetime64('2011-09-26T14:00:00.123456789', 'ns').astype(np.int64)
 START = (49.0, 8.4, 110.0)  # latitude, longitude [deg], altitude [m] of the world's origin
@@ -25,7 +26,6 @@ CAMERA_HEIGHT_M = 1.65
 CAMERA_X_M = {0: 0.0, 1: -0.54, 2: 0.06, 3: -0.48}  # P_rect's shift: the second eye sits 0.54 m to the right
 T_IMU_CAM0 = np.array([[0, 0, 1, 1.08], [-1, 0, 0, -0.32], [0, -1, 0, 0.72], [0, 0, 0, 1]], float)  # rectified camera 0
 IMU_HEIGHT_M = CAMERA_HEIGHT_M - T_IMU_CAM0[2, 3]
-LANE_Y_M = -1.75
 
 DATAFORMAT = """lat:   latitude of the oxts-unit (deg)
 lon:   longitude of the oxts-unit (deg)
@@ -98,31 +98,29 @@ def words(values: object) -> str:
     return ' '.join(f'{value:.12e}' for value in np.ravel(np.asarray(values, float)))
 
 
-def position(time_s: float, speed_mps: float = SPEED_MPS) -> tuple[float, float, float]:
-    """Return where the IMU is [m] on the street and its heading [rad]: along the lane, swaying a little."""
-    x = speed_mps * time_s
-    return x, LANE_Y_M + 0.15 * float(np.sin(x / 6.5)), float(np.arctan(0.15 / 6.5 * np.cos(x / 6.5)))
+def time_of(frame: int) -> float:
+    """Return when a frame is taken [s], from the first one on."""
+    return frame * PERIOD_NS * 1e-9
 
 
-def T_world_imu(frame: int, speed_mps: float = SPEED_MPS) -> Array:
-    """Return the (4, 4) pose of the IMU at a frame: world x along the street, y left, z up from the road."""
-    x, y, yaw = position(frame * PERIOD_NS * 1e-9, speed_mps)
+def T_world_imu(time_s: float, course: Course = SWAYING) -> Array:
+    """Return the (4, 4) pose of the IMU at a time: world x along the street, y left, z up from the road."""
+    x, y, yaw = course.position(time_s)
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = rotation(0, 0, np.rad2deg(yaw)), (x, y, IMU_HEIGHT_M)
     return T
 
 
-def oxts_record(frame: int, speed_mps: float = SPEED_MPS) -> OxtsRecord:
+def oxts_record(frame: int, course: Course = SWAYING) -> OxtsRecord:
     """Return the OXTS record at a frame: street x is east, y north."""
-    time_s, step = frame * PERIOD_NS * 1e-9, 1e-3
-    earlier, (x, y, yaw), later = (position(time_s + shift, speed_mps) for shift in (-step, 0.0, step))
-    speed_x, speed_y, turn = ((a - b) / (2 * step) for a, b in zip(later, earlier, strict=True))
-    speed = float(np.hypot(speed_x, speed_y))
+    x, y, yaw = course.position(time_of(frame))
+    speed_x, speed_y, turn = course.motion(time_of(frame))
+    speed, forward = float(np.hypot(speed_x, speed_y)), course.acceleration_mps2(time_of(frame))
     lat, lon = unproject_mercator(x, y)
     sideways = speed * turn
     return OxtsRecord(
         lat, lon, START[2] + IMU_HEIGHT_M, 0.0, 0.0, yaw, speed_y, speed_x, speed, 0.0, 0.0,
-        0.0, sideways, 9.81, 0.0, sideways, 9.81, 0.0, 0.0, turn, 0.0, 0.0, turn, 0.05, 0.02, 4, 9, 5, 5, 6,
+        forward, sideways, 9.81, forward, sideways, 9.81, 0.0, 0.0, turn, 0.0, 0.0, turn, 0.05, 0.02, 4, 9, 5, 5, 6,
     )  # fmt: skip
 
 
@@ -134,17 +132,17 @@ def unproject_mercator(east_m: float, north_m: float) -> tuple[float, float]:
     return float(2 * np.rad2deg(np.arctan(np.exp(stretched))) - 90), float(lon)
 
 
-def write_oxts(folder: Path, frames: int, speed_mps: float = SPEED_MPS) -> None:
+def write_oxts(folder: Path, frames: int, course: Course = SWAYING) -> None:
     """Write the OXTS records of a drive into its folder `oxts`."""
     (folder / 'data').mkdir(parents=True, exist_ok=True)
     (folder / 'dataformat.txt').write_text(DATAFORMAT)
     for frame in range(frames):
-        numbers = asdict(oxts_record(frame, speed_mps)).values()
+        numbers = asdict(oxts_record(frame, course)).values()
         (folder / 'data' / f'{frame:010d}.txt').write_text(' '.join(f'{number:.16g}' for number in numbers) + '\n')
 
 
 def write_stamps(path: Path, frames: int, offset_ns: int = 0) -> None:
-    """Write a timestamps file; every sensor takes its frame at the same moment, the Velodyne turns 50 ms around it."""
+    """Write a timestamps file: a stamp for each frame, so much later than the moment at which it is taken."""
     stamps = (FIRST_STAMP + offset_ns + PERIOD_NS * np.arange(frames)).astype('datetime64[ns]')
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(''.join(str(stamp).replace('T', ' ') + '\n' for stamp in stamps))

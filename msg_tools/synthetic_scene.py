@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .synthetic_noise import Noise
 from .synthetic_solids import Material, Solid, box
 from .synthetic_surfaces import Scene
 from .synthetic_texture import PAVEMENT_END_M
@@ -30,15 +31,19 @@ BEHIND_M, AHEAD_M = 30.0, 170.0  # how much street there is behind the first and
 FRONT_M = 11.5  # from the middle of the road to the houses
 
 
-def street(seed: int, drive_m: float) -> Scene:
-    """Return a street for a drive of this length [m]; the same seed gives the same street."""
+def street(seed: int, drive_m: float, waiting: bool = True) -> Scene:
+    """Return a street for a drive of this length [m]; the same seed gives the same street.
+
+    Without `waiting` there are no cars in the lanes, for streets where others drive.
+    """
     random = np.random.default_rng(seed)
     end = drive_m + AHEAD_M
     solids = ground()
     for side in (1, -1):
         solids += houses(random, side, end) + trees(random, side, end) + furniture(random, side, end)
         solids += parked_cars(random, side, end)
-    return Scene.of(solids + traffic(random, end) + far_end(random, end), seed)
+    cars = waiting_cars(random, end)  # drawn in any case: what is drawn after them stays the same
+    return Scene.of(solids + (cars if waiting else []) + far_end(random, end), Noise(seed))
 
 
 def houses(random: Random, side: int, end: float) -> list[Solid]:
@@ -99,7 +104,7 @@ def parked_cars(random: Random, side: int, end: float) -> list[Solid]:
     return parts
 
 
-def traffic(random: Random, end: float) -> list[Solid]:
+def waiting_cars(random: Random, end: float) -> list[Solid]:
     """Return cars that wait in both lanes far ahead."""
     ahead = [put(car(random), end - AHEAD_M + d, -1.75, z=0) for d in (38.0, 70.0)]
     oncoming = [put(car(random), x, 1.8, np.pi, z=0) for x in (26.0, 52.0, end - 90)]

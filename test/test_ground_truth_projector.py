@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msg_tools.camera import Size
-from msg_tools.ground_truth.projector import MODES, ScanProjector
+from msg_tools.ground_truth.projector import ScanProjector
 from msg_tools.kitti import KittiDrive
 
+MODES = {'nearest': ScanProjector.nearest, 'monodepth2': ScanProjector.monodepth2}
 SIZE = Size(4, 8)
 T_CAM_VELO = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, -1], [0, 0, 0, 1.0]])  # the camera is 1 m in front
 PROJECTOR = ScanProjector(np.array([[4, 0, 4, 0], [0, 4, 2, 0], [0, 0, 1, 0.0]]) @ T_CAM_VELO, SIZE)

@@ -35,7 +35,7 @@ def test_a_tiny_drive(tiny_drive, tmp_path, storage):
     with convert(tiny_drive, tmp_path / 'out', '--storage', storage) as bag:
         assert {name: info.count for name, info in bag.topics.items()} == {
             **{f'{camera}/{name}': 3 for camera in (LEFT, RIGHT) for name in ('image_raw', 'camera_info')},
-            **{f'/kitti/oxts/{name}': 3 for name in ('gps/fix', 'gps/vel', 'imu')},
+            **{f'/kitti/oxts/{name}': 3 for name in ('gps/fix', 'gps/vel', 'imu', 'odometry')},
             CLOUD: 3, '/tf': 3, '/tf_static': 1,
         }
         assert bag.topics['/tf_static'].latched
@@ -304,7 +304,7 @@ def test_the_real_drive(real_drive, tmp_path, capsys):
     with convert(real_drive, tmp_path / 'out', '--frames', '40:42') as bag:
         assert {name: info.count for name, info in bag.topics.items()} == {
             **{f'{camera}/{name}': 2 for camera in (LEFT, RIGHT) for name in ('image_raw', 'camera_info')},
-            **{f'/kitti/oxts/{name}': 4 for name in ('gps/fix', 'gps/vel', 'imu')},
+            **{f'/kitti/oxts/{name}': 4 for name in ('gps/fix', 'gps/vel', 'imu', 'odometry')},
             CLOUD: 2, '/tf': 4, '/tf_static': 1,
         }
         cloud = next(bag.messages([CLOUD])).msg

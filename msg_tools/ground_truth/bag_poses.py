@@ -10,6 +10,7 @@ import numpy as np
 from ..bag import BagReader
 from ..camera import Array
 from ..errors import CalibrationError, PosesError
+from ..kitti_messages import ODOMETRY_TOPIC
 from ..rotation import rotation_of
 from ..tf import Link, TfTree, clean
 from .trajectory import Trajectory
@@ -22,8 +23,11 @@ STILL = 1e-6  # of any number of a transform
 def bag_trajectory(bag: BagReader, scanner: str) -> Trajectory:
     """Return where the scanner's frame was, from /tf where that moves it, else from the bag's only odometry.
 
-    Raises PosesError saying what was looked for.
+    Bags that kitti_to_bag made have an odometry that is better than their /tf. Raises PosesError saying what was looked
+    for.
     """
+    if ODOMETRY_TOPIC in bag.topics:
+        return odometry_trajectory(bag, ODOMETRY_TOPIC, scanner)
     try:
         return tf_trajectory(bag, scanner)
     except PosesError as error:

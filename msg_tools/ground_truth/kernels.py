@@ -13,13 +13,14 @@ from ..camera import Array
 from .compiled import compiled
 from .lens import BROWN, FISHEYE
 
-FAR_STEPS = 65535.0
 STEPS_PER_M = 256.0
+NEAREST_M, FAR_M = 0.5 / STEPS_PER_M, 65535.5 / STEPS_PER_M  # what rounds to 1 to 65535 steps
+SURFACE = 1.3  # from one beam to the next a surface seldom recedes by more: a level road does beyond 40 m
 
 
 @compiled
 def within(points: Array, planes: Array, margin_m: float) -> Array:
-    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4), or outside by the margin at most.
+    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4) or outside by at most the margin.
 
     A plane times (x, y, z, 1) is the distance to the inside [m]. NaN is outside.
     """
@@ -83,7 +84,8 @@ def pixel_of(x: float, y: float, z: float, lens: Array, model: int) -> tuple[flo
             return np.nan, np.nan
         k1, k2, p1, p2, k3, k4, k5, k6 = lens[5:13]
         radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-        a, b = (a * radial + 2 * p1 * a * b + p2 * (r2 + 2 * a * a), b * radial + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b)
+        bent_a = a * radial + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)
+        a, b = bent_a, b * radial + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b
     elif model == FISHEYE:
         r = math.hypot(a, b)
         theta = math.atan(r)
@@ -97,6 +99,14 @@ def pixel_of(x: float, y: float, z: float, lens: Array, model: int) -> tuple[flo
 
 
 @compiled
+def reach_of(lens: Array, model: int, height: int, width: int) -> tuple[float, float]:
+    """Return |x / z| and |y / z| beyond which no point falls on the image: for most points a test without division."""
+    if model != 0:
+        return np.inf, np.inf
+    return (max(lens[2], width - lens[2]) + 1) / lens[0], (max(lens[3], height - lens[3]) + 1) / lens[1]
+
+
+@compiled
 def draw(points: Array, T: Array, lens: Array, model: int, depth: Array) -> int:
     """Draw points, moved by T (3, 4) into the camera's frame, into depth uint16 (H, W) [1/256 m]; the nearest wins.
 
@@ -104,20 +114,75 @@ def draw(points: Array, T: Array, lens: Array, model: int, depth: Array) -> int:
     half a step or farther than the map holds has no place and hides nothing.
     """
     height, width = depth.shape
+    reach = reach_of(lens, model, height, width)
     fell = 0
     for i in range(len(points)):
         px, py, pz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
         z = T[2, 0] * px + T[2, 1] * py + T[2, 2] * pz + T[2, 3]
-        steps = np.rint(z * STEPS_PER_M)
-        if not 1 <= steps <= FAR_STEPS:
+        if not NEAREST_M < z < FAR_M:
             continue
         x = T[0, 0] * px + T[0, 1] * py + T[0, 2] * pz + T[0, 3]
+        if abs(x) > reach[0] * z:
+            continue
         y = T[1, 0] * px + T[1, 1] * py + T[1, 2] * pz + T[1, 3]
+        if abs(y) > reach[1] * z:
+            continue
         u, v = pixel_of(x, y, z, lens, model)
         u, v = np.rint(u), np.rint(v)
         if 0 <= u < width and 0 <= v < height:  # False for NaN
             fell += 1
-            row, column = int(v), int(u)
+            row, column, steps = int(v), int(u), np.rint(z * STEPS_PER_M)
             if depth[row, column] == 0 or steps < depth[row, column]:
                 depth[row, column] = np.uint16(steps)
     return fell
+
+
+@compiled
+def draw_agreeing(points: Array, T: Array, lens: Array, model: int, evidence: Array, tolerances: Array,
+                  depth: Array) -> tuple[int, int]:
+    """Draw like `draw`, but only points that agree with one of the pieces of evidence uint16 (E, 2, H, W).
+
+    Returns how many fell on the image and how many of them agreed; see agreement.py.
+    """
+    height, width = depth.shape
+    reach = reach_of(lens, model, height, width)
+    fell, kept = 0, 0
+    for i in range(len(points)):
+        px, py, pz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        z = T[2, 0] * px + T[2, 1] * py + T[2, 2] * pz + T[2, 3]
+        if not NEAREST_M < z < FAR_M:
+            continue
+        x = T[0, 0] * px + T[0, 1] * py + T[0, 2] * pz + T[0, 3]
+        if abs(x) > reach[0] * z:
+            continue
+        y = T[1, 0] * px + T[1, 1] * py + T[1, 2] * pz + T[1, 3]
+        if abs(y) > reach[1] * z:
+            continue
+        u, v = pixel_of(x, y, z, lens, model)
+        u, v = np.rint(u), np.rint(v)
+        if not (0 <= u < width and 0 <= v < height):
+            continue
+        fell += 1
+        row, column, steps = int(v), int(u), np.rint(z * STEPS_PER_M)
+        for k in range(len(evidence)):
+            if agrees(steps, evidence[k, 0, row, column], evidence[k, 1, row, column], tolerances[k]):
+                kept += 1
+                if depth[row, column] == 0 or steps < depth[row, column]:
+                    depth[row, column] = np.uint16(steps)
+                break
+    return fell, kept
+
+
+@compiled
+def agrees(steps: float, first: int, second: int, tolerance: float) -> bool:
+    """Tell whether a depth lies between two of one surface, or near one of two that are apart; 0 is none."""
+    if first == 0:
+        first = second
+    if second == 0:
+        second = first
+    low, high = min(first, second), max(first, second)
+    if low == 0:
+        return False
+    if tolerance == 0 or high <= low * SURFACE:
+        return low * (1 - tolerance) <= steps <= high * (1 + tolerance)
+    return abs(steps - low) <= tolerance * low or abs(steps - high) <= tolerance * high

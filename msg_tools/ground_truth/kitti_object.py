@@ -20,7 +20,7 @@ NOMINAL = 'frames have no stamps: they are taken to follow each other every 100 
 
 def open_object(path: Path, camera: int = 2, with_images: bool = True) -> FilesSource:
     """Open a split of the object benchmark. Raises KittiError where there are no scans."""
-    entries = []
+    entries: list[Entry] = []
     for scan in _scans(path):
         image = picture(path / f'image_{camera}' / scan.stem)
         right = picture(path / f'image_{RIGHT_OF.get(camera, camera)}' / scan.stem)
@@ -35,7 +35,7 @@ def open_calibrated(path: Path, camera: int = 2, with_images: bool = True) -> Fi
     calibrations = sorted((path / 'calib').glob(f'*_{name}.txt'))
     if not calibrations:
         raise KittiError(f'{path / "calib"}: expected calibration files *_{name}.txt, found none')
-    entries = []
+    entries: list[Entry] = []
     for calibration in calibrations:
         stem = calibration.stem.removesuffix(f'_{name}')
         own = path / f'velodyne/{stem}_{name}.bin'

@@ -19,7 +19,7 @@ from ..camera import Array
 from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
 from ..image_file import image_size
 from ..kitti import OXTS, SCANS, KittiDrive
-from ..oxts import poses
+from ..oxts import travelled
 from ..rotation import inverse, rigid
 from .lens import Lens
 from .sources import Entry, Frame, View, check_size
@@ -83,7 +83,10 @@ class KittiRawSource:
         return self._view
 
     def trajectory(self) -> Trajectory:
-        """Return where the Velodyne was, from OXTS. Raises PosesError where there is none, or no IMU's calibration."""
+        """Return where the Velodyne was, by the velocities and attitudes of OXTS.
+
+        Raises PosesError where there are none or they are not in order, CalibrationError without the IMU's calibration.
+        """
         frames = self.drive.oxts_frames()
         if len(frames) < 2:
             raise PosesError(f'{self.drive.path / OXTS / "data"}: expected OXTS records (*.txt), got {len(frames)}')
@@ -91,8 +94,8 @@ class KittiRawSource:
         if frames[-1] >= len(stamps):
             raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for '
                              f'record {frames[-1]}')
-        T_world_imu = poses([self.drive.read_oxts(frame) for frame in frames])
-        return Trajectory.sorted(stamps[frames], T_world_imu).of_body(self.T_body_scanner('imu'))
+        T_world_imu = travelled([self.drive.read_oxts(frame) for frame in frames], stamps[frames])
+        return Trajectory(stamps[frames], T_world_imu).of_body(self.T_body_scanner('imu'))
 
     def T_body_scanner(self, body: str) -> Array:
         """Return where the Velodyne is to what poses may be of: 'scanner', 'camera' (rectified 0) or 'imu'."""
@@ -106,7 +109,7 @@ class KittiRawSource:
         return np.eye(4)
 
     def frame(self, entry: Entry, points: Array) -> Frame:
-        """Return a frame of points with its turn and images. Raises ImageError where one is missing or of another size."""
+        """Return a frame of points with its turn and images. Raises ImageError where one is missing or of other size."""
         frame = Frame(entry, points, turn_s=self._turn_s(entry.frame))
         if self.with_images:
             path = self.drive.image_path(self.camera, entry.frame)
@@ -130,7 +133,7 @@ class KittiRawSource:
         right = calibration.cameras.get(RIGHT_OF.get(self.camera, -1))
         baseline = None if right is None else float(
             calibration.camera(self.camera).T_cam_rect0[0, 3] - right.T_cam_rect0[0, 3])
-        return View(lens, calibration.T_cam_velo(self.camera), baseline)
+        return View(lens, rigid(calibration.T_cam_velo(self.camera)), baseline, calibration.P_velo_to_image(self.camera))
 
     def _turn_s(self, frame: int) -> tuple[float, float] | None:
         """Return when the scan began and ended [s after its stamp]; None where that is not known."""

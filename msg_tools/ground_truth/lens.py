@@ -65,6 +65,7 @@ def radial_limit(kind: int, D: Array) -> float:
         if kind == FISHEYE:
             radius = off_axis * (1 + r2 * (D[0] + r2 * (D[1] + r2 * (D[2] + r2 * D[3]))))
         else:
-            radius = off_axis * (1 + r2 * (D[0] + r2 * (D[1] + r2 * D[4]))) / (1 + r2 * (D[5] + r2 * (D[6] + r2 * D[7])))
+            divisor = 1 + r2 * (D[5] + r2 * (D[6] + r2 * D[7]))
+            radius = off_axis * (1 + r2 * (D[0] + r2 * (D[1] + r2 * D[4]))) / divisor
     falling = np.flatnonzero(~(np.diff(radius) > 0))
     return float(off_axis[falling[0]]) if len(falling) else float(off_axis[-1])

@@ -1,7 +1,7 @@
 """Make depth maps of a run of frames: motion, projection, accumulation, occlusion, in this order.
 
-A worker makes the maps of some neighbouring frames at a time. With accumulation it also reads the scans before and after
-them, each once.
+A worker makes the maps of some neighbouring frames at a time. With accumulation it also reads the scans before and
+after them, each once.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..camera import Array
-from ..errors import DepthNodeError
-from .settings import TruthSettings
-from .sources import Entry, Frame, Source
+from ..errors import CloudError, ConfigError, DepthNodeError, ImageError
+from ..rotation import inverse
+from .accumulation import add, disagreement_m
+from .agreement import Evidence, scan_evidence, stereo_evidence
+from .kernels import draw
+from .occlusion import Spacing, spacing_of, without_occluded
+from .projector import ScanProjector
+from .scans import Exposures, Scan, Scans
+from .settings import Step, TruthSettings
+from .sources import Entry, Frame, Source, View, rgb_of
 from .trajectory import Trajectory
 
 
@@ -43,23 +52,105 @@ class DepthMap:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A frame of which no map could be made, and why."""
+    """A frame of which no map could be made, and why; `skipped` where none was to be made."""
 
     entry: Entry
     reason: str
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
 class MapMaker:
-    """Makes maps of a source's frames; it travels to the worker processes whole."""
+    """Makes maps of a source's frames; it travels to the worker processes whole.
+
+    Raises ConfigError where scans are to be accumulated without poses.
+    """
 
     source: Source
     settings: TruthSettings
     scanner: Trajectory | None  # None: the scans are not moved
 
+    def __post_init__(self) -> None:
+        if self.settings.accumulate and self.scanner is None:
+            raise ConfigError(f'{self.source.path}: expected poses to accumulate scans with, got none; name some with '
+                              '--poses')
+
     def maps(self, chunk: Chunk) -> Iterator[DepthMap | Failure]:
         """Yield the map of each wanted entry of a chunk, in order, or why there is none; nothing is raised."""
-        raise NotImplementedError
+        reach = self.settings.accumulate
+        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries, reach)
+        for index in range(chunk.first, chunk.stop):
+            window = scans.window(index)
+            yield self._map(window, index - max(index - reach, 0))
+
+    def _map(self, window: list[Scan], reference: int) -> DepthMap | Failure:
+        scan = window[reference]
+        if scan.frame.entry.skip:
+            return Failure(scan.frame.entry, scan.frame.entry.skip, skipped=True)
+        try:
+            return self._drawn(scan, [other for other in window if other is not scan])
+        except (DepthNodeError, OSError) as error:
+            return failure_of(scan.frame.entry, error)
+
+    def _drawn(self, scan: Scan, others: list[Scan]) -> DepthMap:
+        """Draw a scan, drop what the camera does not see, and add of the other scans what agrees."""
+        view, step = self.source.view(scan.frame.entry), Step.parse(self.settings.occlusion)
+        drawn = self._alone(scan, view)
+        spacing = spacing_of(drawn)
+        steps, hidden = without_occluded(drawn, step, spacing)
+        facts: dict[str, Any] = {'points': scan.count, 'hidden': hidden}
+        if others:
+            added = add(scan, others, view, self._evidence(scan.frame, steps, view, spacing))
+            median_m, p95_m = disagreement_m(steps, added.steps)
+            merged = np.where(steps > 0, steps, added.steps)
+            steps, more = without_occluded(merged, step, spacing_of(merged))
+            facts |= {'hidden': hidden + more, 'scans': added.scans + 1, 'added_points': added.points,
+                      'agreed_points': added.agreed, 'disagreement_m': median_m, 'disagreement_p95_m': p95_m}
+        return DepthMap(scan.frame, steps, scan.exposure_ns, T_world_camera(scan, view), facts)
+
+    def _alone(self, scan: Scan, view: View) -> Array:
+        """Draw a scan alone, in the mode and with the faults asked for.
+
+        Raises its error, or CloudError where no point falls on the image.
+        """
+        if scan.error is not None:
+            raise scan.error
+        settings, projector = self.settings, ScanProjector(view.P_scanner_to_image, view.lens.size)
+        if settings.mode == 'monodepth2':
+            points = np.zeros((0, 3)) if scan.frame.points is None else scan.frame.points
+            steps = projector.monodepth2(points, settings.mixed_edges, settings.vel_depth)
+        elif settings.mixed_edges or settings.vel_depth:
+            steps = projector.nearest_with(scan.points, settings.mixed_edges, settings.vel_depth)
+        else:
+            steps = draw_scan(scan, view)
+        if not steps.any():
+            raise CloudError(f'expected points on the image, got none of {scan.count}; '
+                             'are the scan and the transform to the camera right?')
+        return steps
+
+    def _evidence(self, frame: Frame, steps: Array, view: View, spacing: Spacing) -> list[Evidence]:
+        """Return what points of other scans must agree with. Raises ImageError where there is no stereo pair."""
+        result = []
+        if self.settings.agree in ('scan', 'either'):
+            result.append(scan_evidence(steps, spacing, self.settings.tolerance))
+        if self.settings.agree in ('stereo', 'either'):
+            if view.baseline_m is None or frame.right is None:
+                raise ImageError("expected a stereo pair to agree with, got one image; try --agree scan")
+            pair = rgb_of(frame.image), rgb_of(frame.right)
+            result.append(stereo_evidence(*pair, view.lens.camera.fx, view.baseline_m))
+        return result
+
+
+def draw_scan(scan: Scan, view: View) -> Array:
+    """Draw a scan alone, uint16 (H, W) [1/256 m]."""
+    steps = np.zeros(view.lens.size.shape, np.uint16)
+    draw(scan.points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
+    return steps
+
+
+def T_world_camera(scan: Scan, view: View) -> Array | None:
+    """Return where the camera was at the exposure (4, 4); None where no poses are known."""
+    return None if scan.T_world_scanner is None else scan.T_world_scanner @ inverse(view.T_cam_scanner)
 
 
 def chunks(entries: Sequence[Entry], accumulate: int, length: int) -> Iterator[Chunk]:

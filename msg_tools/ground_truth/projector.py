@@ -3,9 +3,9 @@
 Depth maps are uint16 in steps of 1/256 m with 0 for none, as KITTI's depth PNGs hold them: rounding comes first and
 drawing second, which gives the same map and costs less. Depth is z in the camera's own frame.
 
-What makes it quick: most points of a turning scanner are outside the image, and whether a point is far outside can be
-told in float32. Only the others (one in six) are projected in float64. Two points in a pixel are rare, so all are
-drawn at once and those that turn out nearer than what stands there again, until there are none.
+What compares with other people's code pixel by pixel is plain NumPy: most points of a turning scanner are outside the
+image, which float32 tells; only the others (one in six) are projected in float64. Two points in a pixel are rare, so
+all are drawn at once and those that turn out nearer than what stands there again, until there are none.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ import numpy as np
 
 from ..camera import Array, Size
 from ..depth_png import STEPS_PER_M
+from .kernels import draw
+from .lens import PINHOLE
 
 BLOCK = 16384  # points at a time: they stay in the cache, and OpenBLAS starts no threads, which would only wait
+UNIT_LENS = np.array([1.0, 1.0, 0.0, 0.0, np.inf, *np.zeros(12)])  # the projection has the intrinsics already
 MARGIN_M = 0.01  # how far outside the view a point is still projected exactly; float32 is off by 1 mm at 10 km
 
 
@@ -41,21 +44,35 @@ class ScanProjector:
         A pixel covers half a pixel around its integer coordinates. Points nearer than half a step or beyond
         255.998 m have no place in the map and hide nothing.
         """
-        u, v, z = self._project(points, self._seen(points))
-        return draw(*self._inside(u, v, z), self.size)
+        depth = np.zeros(self.size.shape, np.uint16)
+        draw(points, self.P_velo_to_image, UNIT_LENS, PINHOLE, depth)
+        return depth
 
-    def monodepth2(self, points: Array) -> Array:
-        """Draw points as monodepth2's generate_depth_map (vel_depth off) does, to the pixel: uint16 (H, W) [1/256 m].
+    def nearest_with(self, points: Array, mixed_edges: bool, vel_depth: bool) -> Array:
+        """Draw points like `nearest`, with one or both of monodepth2's faults (see `monodepth2`)."""
+        return self._drawn(points, self._seen(points), 0, mixed_edges, vel_depth)
+
+    def monodepth2(self, points: Array, mixed_edges: bool = True, vel_depth: bool = False) -> Array:
+        """Draw points as monodepth2's generate_depth_map does, to the pixel: uint16 (H, W) [1/256 m].
 
         Its pixels lie one up and left, as Matlab counts; points with x < 0 are cut and those behind the camera are
-        not: a pixel that one of them falls on becomes empty. The last pixel of a row and the first of the next are
-        taken for one: where both have points, the pixel of the scan's first gets the nearest of all, and the
-        other keeps its last. Source: Godard et al., monodepth2, kitti_utils.py.
+        not: a pixel that one of them falls on becomes empty. Its two faults: with `mixed_edges`, the last pixel of a
+        row and the first of the next are taken for one: where both have points, the pixel of the scan's first gets the
+        nearest of all, and the other keeps its last. With `vel_depth`, as with its own argument of that name, the depth
+        is the scanner's x, from the scanner and not from the camera. Source: Godard et al., monodepth2, kitti_utils.py.
         """
-        u, v, z = self._project(points, self._seen(points, even_behind=True) & (points[:, 0] >= 0))
-        index, steps = self._inside(u - 1, v - 1, np.where(z < 0, 0.0, z), nearest_step=0)
-        depth = draw(index, steps, self.size)
-        share_edges(depth, index, steps)
+        seen = self._seen(points, even_behind=True) & (points[:, 0] >= 0)
+        return self._drawn(points, seen, 1, mixed_edges, vel_depth)
+
+    def _drawn(self, points: Array, chosen: Array, shift: int, mixed_edges: bool, vel_depth: bool) -> Array:
+        """Draw the points chosen (N,) bool, their pixels moved up and left by a shift, with one or both faults."""
+        u, v, z = self._project(points, chosen)
+        if vel_depth:
+            z = np.where((z > 0) | bool(shift), points[np.flatnonzero(chosen), 0], z)  # its own: behind, too
+        index, steps = self._inside(u - shift, v - shift, np.where(z < 0, 0.0, z), nearest_step=1 - shift)
+        depth = draw_nearest(index, steps, self.size)
+        if mixed_edges:
+            share_edges(depth, index, steps)
         return depth
 
     def _seen(self, points: Array, even_behind: bool = False) -> Array:
@@ -101,10 +118,7 @@ class ScanProjector:
         return (v * self.size.width + u)[fits].astype(np.intp), steps[fits].astype(np.uint16)
 
 
-MODES = {'nearest': ScanProjector.nearest, 'monodepth2': ScanProjector.monodepth2}
-
-
-def draw(index: Array, steps: Array, size: Size) -> Array:
+def draw_nearest(index: Array, steps: Array, size: Size) -> Array:
     """Draw depths (N,) at flat pixel indices (N,) into a map (H, W) of zeros; the nearest wins."""
     depth = np.zeros(size.pixels, steps.dtype)
     while len(index):

@@ -53,7 +53,7 @@ class TruthSettings:
     exposure: str = 'auto'  # at the image's stamp or at the cloud's; auto: as the source knows
     accumulate: int = 0  # scans before and after
     agree: str = 'scan'  # what an accumulated point must agree with
-    tolerance: float = 0.05  # share of the depth by which it may differ
+    tolerance: float = 0.02  # share of the depth by which it may differ
     occlusion: str = '5%'  # points farther than what surrounds them by this much are dropped
     max_pose_gap_s: float = 0.5
     max_speed_mps: float = 70.0  # a trajectory that is faster jumps

@@ -62,7 +62,7 @@ class Trajectory:
     def at(self, stamps_ns: Array) -> Array:
         """Return the poses (M, 4, 4) at stamps (M,) [ns].
 
-        Raises PosesError for a stamp that lies before the first pose or after the last, in a gap, or where the poses jump.
+        Raises PosesError for a stamp before the first pose or after the last, in a gap, or where the poses jump.
         """
         stamps_ns = np.atleast_1d(np.asarray(stamps_ns, np.int64))
         index = np.clip(np.searchsorted(self.stamps_ns, stamps_ns, 'right') - 1, 0, len(self.stamps_ns) - 2)
@@ -84,12 +84,12 @@ class Trajectory:
         gap_s = (end - start) / 1e9
         known = (stamps_ns == start) | (stamps_ns == end)
         if (far := (gap_s > self.max_gap_s) & ~known).any():
-            raise PosesError(f'expected a pose every {self.max_gap_s:g} s, got none for {gap_s[_first(far)]:.2f} s after '
-                             f'{start[_first(far)]} ns')
+            raise PosesError(f'expected a pose every {self.max_gap_s:g} s, got none for {gap_s[_first(far)]:.2f} s '
+                             f'after {start[_first(far)]} ns')
         speed = np.linalg.norm(self.poses[index + 1, :3, 3] - self.poses[index, :3, 3], axis=1) / gap_s
         if (fast := speed > self.max_speed_mps).any():
-            raise PosesError(f'expected at most {self.max_speed_mps:g} m/s between poses, got {speed[_first(fast)]:.0f} m/s '
-                             f'after {start[_first(fast)]} ns: do they jump?')
+            raise PosesError(f'expected at most {self.max_speed_mps:g} m/s between poses, got '
+                             f'{speed[_first(fast)]:.0f} m/s after {start[_first(fast)]} ns: do they jump?')
 
 
 def inverses(T: Array) -> Array:
@@ -104,7 +104,7 @@ def inverses(T: Array) -> Array:
 def log(T: Array) -> Array:
     """Return the twists (N, 6) of rigid transforms (N, 4, 4): angular [rad], then linear [m]; up to half a turn."""
     R, p = T[:, :3, :3], T[:, :3, 3]
-    axis = np.stack([R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]], -1) / 2  # sin times axis
+    axis = np.stack([R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]], -1) / 2
     sine = np.linalg.norm(axis, axis=1)
     angle = np.arctan2(sine, (np.trace(R, axis1=1, axis2=2) - 1) / 2)
     if np.any((sine < SMALL_RAD) & (angle > 1)):

@@ -1,0 +1,126 @@
+"""The scans of a run of frames, each read once and moved to its own exposure, as a window slides over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..camera import Array
+from ..errors import CloudError, DepthNodeError
+from ..rotation import inverse
+from .kernels import within
+from .motion import compensated, offsets_of
+from .sources import Entry, Frame, Source, View
+from .trajectory import Trajectory
+
+MARGIN_M = 2.0  # how far outside the view a point may be before the motion of its scan is undone
+FAR_M = 120.0  # a turn of the camera moves points at this distance by its angle times it
+
+
+@dataclass(slots=True)
+class Scan:
+    """A scan at the exposure of its frame: the points float32 (n, 3) [m] that may be seen, in the scanner's frame then.
+
+    `count` is how many points there were. `T_world_scanner` (4, 4) is None where no poses are known, `error` says why
+    there are no points.
+    """
+
+    frame: Frame
+    points: Array = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    count: int = 0
+    exposure_ns: int | None = None
+    T_world_scanner: Array | None = None
+    error: DepthNodeError | OSError | None = None
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """When the frames of a source were exposed, and where its scanner was then."""
+
+    source: Source
+    scanner: Trajectory | None
+    whose: str  # 'auto', 'image' or 'cloud'
+
+    def of(self, entry: Entry) -> int | None:
+        """Return the exposure of a frame [ns]; None where it has no stamps."""
+        whose = self.source.exposure if self.whose == 'auto' else self.whose
+        stamps = entry.image_stamp_ns, entry.cloud_stamp_ns
+        first, second = stamps if whose == 'image' else stamps[::-1]
+        return second if first is None else first
+
+    def scan(self, frame: Frame, travel: Array | None = None) -> Scan:
+        """Cut a frame's points to those that may be seen, and move them to its exposure.
+
+        `travel` (M, 4, 4) are the poses of the cameras that may see them beside its own.
+        """
+        exposure_ns, stamp_ns = self.of(frame.entry), frame.entry.cloud_stamp_ns
+        if frame.error is not None or frame.points is None:
+            return Scan(frame, error=frame.error or CloudError('expected a scan, got none'))
+        try:
+            view = self.source.view(frame.entry)
+            if self.scanner is None or exposure_ns is None or stamp_ns is None:
+                chosen = within(frame.points, planes_of(view), MARGIN_M)
+                return Scan(frame, frame.points[chosen, :3], len(frame.points), exposure_ns)
+            T_world_scanner = self.scanner.at(np.array([exposure_ns]))[0]
+            margin_m = MARGIN_M + (0.0 if travel is None else reach_m(T_world_scanner, travel))
+            chosen = within(frame.points, planes_of(view), margin_m)
+            points = frame.points.take(chosen, 0)
+            points = compensated(points, offsets_of(frame, points, chosen), stamp_ns, exposure_ns, self.scanner)
+            return Scan(frame, points, len(frame.points), exposure_ns, T_world_scanner)
+        except DepthNodeError as error:
+            return Scan(frame, error=error)
+
+
+class Scans:
+    """Reads the scans of a chunk's entries in order and keeps those of a window, which only moves on."""
+
+    def __init__(self, exposures: Exposures, entries: Sequence[Entry], reach: int) -> None:
+        self._exposures, self._entries, self._reach = exposures, entries, reach
+        self._frames: Iterator[Frame] = exposures.source.read(entries)
+        self._kept: dict[int, Scan] = {}
+        self._next = 0
+
+    def window(self, center: int) -> list[Scan]:
+        """Return the scans up to `reach` before and after an entry, its own among them, in order."""
+        low, high = max(0, center - self._reach), min(len(self._entries), center + self._reach + 1)
+        while self._next < high:
+            self._kept[self._next] = self._exposures.scan(next(self._frames), self._travel(self._next))
+            self._next += 1
+        self._kept = {index: scan for index, scan in self._kept.items() if index >= low}
+        return [self._kept[index] for index in range(low, high)]
+
+    def _travel(self, index: int) -> Array | None:
+        """Return where the scanner was at the exposures around an entry; those that are not known count for nothing."""
+        if not self._reach or self._exposures.scanner is None:
+            return None
+        poses = []
+        for entry in self._entries[max(0, index - self._reach) : index + self._reach + 1]:
+            stamp_ns = self._exposures.of(entry)
+            try:
+                poses.append(self._exposures.scanner.at(np.array([stamp_ns or 0]))[0])
+            except DepthNodeError:
+                continue
+        return np.stack(poses) if poses else None
+
+
+def reach_m(T_world_scanner: Array, others: Array) -> float:
+    """Return how far a far point may move in the view between a pose (4, 4) and others (M, 4, 4) [m]."""
+    between = inverse(T_world_scanner) @ others
+    angle = np.arccos(np.clip((np.trace(between[:, :3, :3], axis1=1, axis2=2) - 1) / 2, -1, 1))
+    return float(np.max(np.linalg.norm(between[:, :3, 3], axis=1) + FAR_M * angle))
+
+
+def planes_of(view: View) -> Array:
+    """Return the sides of a camera's view and its own plane (5, 4) in the scanner's frame; distances to the inside [m].
+
+    A lens with distortion sees more than its pinhole: only the plane counts there; a fisheye sees behind it, too.
+    """
+    camera = view.lens.camera
+    height, width = camera.size.shape
+    a, b, c = camera.K @ view.T_cam_scanner[:3]
+    sides = [a + c, (width + 1) * c - a, b + c, (height + 1) * c - b]  # one pixel more on each side
+    planes = np.stack([*sides, c] if view.lens.model == 0 else [c])
+    result: Array = planes / np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
+    return result

@@ -1,0 +1,131 @@
+"""Runs of frames to maps: chunks change nothing, each scan is read once, a broken frame is no one else's trouble."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from msg_tools.errors import ConfigError
+from msg_tools.ground_truth.kitti_raw import KittiRawSource
+from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker, chunks
+from msg_tools.ground_truth.settings import TruthSettings
+from msg_tools.ground_truth.trajectory import Trajectory
+
+
+def maker(drive, scanner: Trajectory | str | None = 'own', **settings) -> MapMaker:
+    source = KittiRawSource.open(drive, 2, with_images=True)
+    return MapMaker(source, TruthSettings(**settings), source.trajectory() if scanner == 'own' else scanner)
+
+
+def maps(maker: MapMaker, length: int = 100) -> list[DepthMap | Failure]:
+    return [item for chunk in chunks(maker.source.entries(), maker.settings.accumulate, length)
+            for item in maker.maps(chunk)]
+
+
+@pytest.mark.parametrize(('accumulate', 'length', 'expected'), [
+    (0, 2, [(0, 2, 0, 2), (2, 4, 0, 2), (4, 5, 0, 1)]),
+    (1, 2, [(0, 3, 0, 2), (1, 5, 1, 3), (3, 5, 1, 2)]),
+    (9, 9, [(0, 5, 0, 5)]),
+])
+def test_chunks_have_their_neighbours_scans(accumulate, length, expected):
+    found = [(chunk.entries[0], chunk.entries[-1] + 1, chunk.first, chunk.stop)
+             for chunk in chunks(list(range(5)), accumulate, length)]
+    assert found == expected
+
+
+def test_a_scan_gives_a_map_with_its_facts(tiny_drive):
+    first = maps(maker(tiny_drive))[0]
+    assert first.steps.dtype == np.uint16
+    assert first.steps.any()
+    assert first.frame.entry.name == '0000000000'
+    assert first.facts['points'] == 16 * 720
+    assert first.exposure_ns == first.frame.entry.cloud_stamp_ns  # KITTI's scanner triggers its cameras
+    assert first.T_world_camera.shape == (4, 4)
+
+
+def test_exposure_at_the_images_stamp_when_asked(tiny_drive):
+    entry = maps(maker(tiny_drive, exposure='image'))[0].frame.entry
+    assert maps(maker(tiny_drive, exposure='image'))[0].exposure_ns == entry.image_stamp_ns != entry.cloud_stamp_ns
+
+
+def test_without_poses_points_stay_where_they_are(tiny_drive):
+    still = maps(maker(tiny_drive, None))[0]
+    assert still.T_world_camera is None
+    assert not np.array_equal(still.steps, maps(maker(tiny_drive))[0].steps)
+
+
+@pytest.mark.parametrize('settings', [{}, {'accumulate': 1}, {'accumulate': 2, 'agree': 'none'}])
+def test_chunks_change_nothing(tiny_drive, settings):
+    whole = maps(maker(tiny_drive, **settings))
+    for length in (1, 2):
+        for one, other in zip(whole, maps(maker(tiny_drive, **settings), length), strict=True):
+            assert np.array_equal(one.steps, other.steps)
+            assert one.facts == pytest.approx(other.facts, nan_ok=True)
+
+
+def test_accumulation_adds_what_agrees_and_keeps_the_scan(tiny_drive):
+    single, added = (maps(maker(tiny_drive, **settings))[1] for settings in ({}, {'accumulate': 1, 'tolerance': 0.3}))
+    assert added.facts['scans'] == 3
+    assert 0 < added.facts['agreed_points'] <= added.facts['added_points']
+    assert np.count_nonzero(added.steps) > np.count_nonzero(single.steps)
+    both = (single.steps > 0) & (added.steps > 0)
+    assert np.array_equal(single.steps[both], added.steps[both])
+
+
+def test_each_scan_is_read_once_for_a_chunk(tiny_drive, monkeypatch):
+    counted = Counter()
+    read = KittiRawSource._read
+    monkeypatch.setattr(KittiRawSource, '_read', lambda self, entry: counted.update([entry.name]) or read(self, entry))
+    maps(maker(tiny_drive, accumulate=2))
+    assert set(counted.values()) == {1}
+
+
+def test_a_broken_scan_fails_alone(tiny_drive):
+    (tiny_drive / 'velodyne_points/data/0000000001.bin').write_bytes(b'123')
+    first, broken, last = maps(maker(tiny_drive, accumulate=1, tolerance=0.3))
+    assert isinstance(broken, Failure)
+    assert 'multiple of 16 bytes' in broken.reason
+    assert not broken.skipped
+    assert first.facts['scans'] == last.facts['scans'] == 1
+
+
+def test_poses_that_end_too_early_fail_the_frames_after_them(tiny_drive):
+    source = KittiRawSource.open(tiny_drive, 2, with_images=True)
+    whole = source.trajectory()
+    stamps = whole.stamps_ns - 10**9 * 3600
+    result = maps(maker(tiny_drive, Trajectory(stamps, whole.poses)))
+    assert all('another clock' in item.reason for item in result)
+
+
+def test_accumulation_without_poses_is_refused(tiny_drive):
+    with pytest.raises(ConfigError, match='expected poses to accumulate'):
+        maker(tiny_drive, None, accumulate=1)
+
+
+def test_stereo_without_a_pair_is_the_frames_error(tiny_drive):
+    for file in (tiny_drive / 'image_03/data').iterdir():
+        file.unlink()
+    result = maps(maker(tiny_drive, accumulate=1, agree='stereo'))
+    assert all('expected a stereo pair' in item.reason for item in result)
+
+
+def test_monodepth2_mode_is_its_own(tiny_drive):
+    own, theirs = (maps(maker(tiny_drive, None, occlusion='off', mode=mode))[0] for mode in ('nearest', 'monodepth2'))
+    assert np.array_equal(own.steps[1:, 1:-1], theirs.steps[:-1, :-2])  # a pixel up and left
+
+
+def test_vel_depth_is_the_scanners_x(tiny_drive):
+    camera, scanner = (maps(maker(tiny_drive, None, occlusion='off', vel_depth=choice))[0] for choice in (False, True))
+    seen = (camera.steps > 0) & (scanner.steps > 0)
+    assert np.median((scanner.steps[seen] - camera.steps[seen].astype(int)) / 256) == pytest.approx(0.27, abs=0.02)
+
+
+def test_real_drive_accumulates_four_times_the_pixels_and_agrees(real_drive):
+    source = KittiRawSource.open(real_drive, 2, with_images=True)
+    entries = source.entries()[:11]
+    scanner = source.trajectory()
+    single = next(MapMaker(source, TruthSettings(), scanner).maps(Chunk(entries[5:6], 0, 1)))
+    dense = next(MapMaker(source, TruthSettings(accumulate=5), scanner).maps(Chunk(entries, 5, 6)))
+    assert np.count_nonzero(dense.steps) > 4 * np.count_nonzero(single.steps)
+    assert dense.facts['disagreement_m'] < 0.1
+    assert dense.facts['agreed_points'] > 0.6 * dense.facts['added_points']
