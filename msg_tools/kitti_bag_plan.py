@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from . import kitti_messages as messages
+from .camera import Array
 from .errors import ImageError, KittiError
+from .ground_truth.kernels import azimuth_offsets
 from .kitti import OXTS, SCANS, KittiDrive
-from .oxts import OxtsRecord
+from .oxts import OxtsRecord, travelled
 
 GAP_NS = 1_000_000_000
 
 Frames = tuple[int, int]  # first, and one past the last
+Turns = dict[int, tuple[float, float]]  # by frame: when the scanner's turn began and ended [s after the scan's stamp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def plan_scans(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     """Plan the cloud of every scan, at the moment when the laser faced forward."""
     if scans := within(drive.scans(), frames):
         stamps_ns = stamps_of(plan, drive, SCANS)
-        plan.add(stamps_ns, scans, messages.CLOUD_TOPIC, partial(cloud_of, drive))
+        plan.add(stamps_ns, scans, messages.CLOUD_TOPIC, partial(cloud_of, drive, turns_of(plan, drive, stamps_ns)))
     else:
         plan.warnings.append(f'{drive.path}: no Velodyne scans in these frames')
 
@@ -113,6 +116,22 @@ def plan_oxts(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     }
     for topic, make in makers.items():
         plan.add(stamps_ns, wanted, topic, partial(oxts_of, drive, make))
+    try:
+        went = ways_of(drive, stamps_ns)
+    except KittiError as error:
+        plan.warnings.append(f'{error}; {messages.ODOMETRY_TOPIC} is left out')
+    else:
+        known = [frame for frame in wanted if frame in went]
+        plan.add(stamps_ns, known, messages.ODOMETRY_TOPIC, partial(odometry_of, drive, went))
+
+
+def ways_of(drive: KittiDrive, stamps_ns: Any) -> dict[int, Array]:
+    """Return where the IMU was, by the velocities of all of the drive's records, T_start_imu (4, 4) by frame."""
+    frames = [frame for frame in drive.oxts_frames() if frame < len(stamps_ns)]
+    if not frames:
+        return {}
+    poses = travelled([drive.read_oxts(frame) for frame in frames], stamps_ns[frames])
+    return dict(zip(frames, poses, strict=True))
 
 
 def first_record(drive: KittiDrive, frames: Iterable[int]) -> OxtsRecord | None:
@@ -143,9 +162,18 @@ def compressed_of(drive: KittiDrive, camera: int, frame: int, stamp_ns: int) -> 
     return messages.compressed_message(camera, stamp_ns, drive.image_path(camera, frame).read_bytes())
 
 
-def cloud_of(drive: KittiDrive, frame: int, stamp_ns: int) -> Any:
-    """Read a scan and return its message."""
-    return messages.cloud_message(stamp_ns, drive.read_scan(frame))
+def cloud_of(drive: KittiDrive, turns_s: Turns, frame: int, stamp_ns: int) -> Any:
+    """Read a scan and return its message, with the times of its points where those of its turn are known."""
+    points, turn_s = drive.read_scan(frame), turns_s.get(frame)
+    offsets_s = None if turn_s is None else azimuth_offsets(points, turn_s[0], turn_s[1] - turn_s[0])
+    return messages.cloud_message(stamp_ns, points, offsets_s)
+
+
+def turns_of(plan: Plan, drive: KittiDrive, stamps_ns: Any) -> Turns:
+    """Return when the turn of each scan began and ended [s after its stamp], as far as the drive says so."""
+    starts, ends = (stamps_of(plan, drive, SCANS, which) for which in ('start', 'end'))
+    both = zip(stamps_ns.tolist(), starts.tolist(), ends.tolist(), strict=False)
+    return {frame: ((start - stamp) * 1e-9, (end - stamp) * 1e-9) for frame, (stamp, start, end) in enumerate(both)}
 
 
 def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: int, stamp_ns: int) -> Any:
@@ -153,10 +181,15 @@ def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: in
     return make(stamp_ns, drive.read_oxts(frame))
 
 
-def stamps_of(plan: Plan, drive: KittiDrive, sensor: str) -> Any:
+def odometry_of(drive: KittiDrive, went: dict[int, Array], frame: int, stamp_ns: int) -> Any:
+    """Return the message of where the IMU was."""
+    return messages.odometry_message(stamp_ns, drive.read_oxts(frame), went[frame])
+
+
+def stamps_of(plan: Plan, drive: KittiDrive, sensor: str, which: str = '') -> Any:
     """Return the stamps [ns] of a sensor; where their file is missing or broken none, and a warning."""
     try:
-        return drive.stamps_ns(sensor)
+        return drive.stamps_ns(sensor, which)
     except KittiError as error:
         plan.warnings.append(str(error))
         return np.zeros(0, np.int64)

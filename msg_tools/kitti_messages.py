@@ -6,6 +6,7 @@ Topics and frames have kitti2bag's names. What we say otherwise than kitti2bag, 
   KITTI's is relative to camera 0. Each camera has its own frame in /tf_static, so `P[:, :3] @ T_cam_velo[:3]` is
   KITTI's `P_rect @ R_rect_00 @ T_cam0_velo` with nothing added.
 - IMU values are along the axes of the IMU (x, y, z), not levelled with the earth (forward, left, up).
+- /kitti/oxts/odometry is where the IMU went by its velocities, for who needs to know it to a centimetre over a second.
 - The world's axes are east, north and up; its origin is where the drive's first OXTS record was. The pose of base_link
   is the pose of base_link, not of the IMU.
 """
@@ -20,15 +21,16 @@ import numpy as np
 from .camera import Array
 from .kitti_calibration import KittiCalibration
 from .oxts import OxtsRecord, mercator
-from .ros_messages import header, message, quaternion, transform, vector
-from .rotation import inverse
+from .ros_messages import header, message, point, quaternion, transform, vector
+from .rotation import inverse, quaternion_of, rigid
 
 CAMERA_FRAMES = {0: 'camera_gray_left', 1: 'camera_gray_right', 2: 'camera_color_left', 3: 'camera_color_right'}
 CAMERA_TOPICS = {number: f'/kitti/{frame}' for number, frame in CAMERA_FRAMES.items()}  # before /image_raw
 CLOUD_TOPIC = '/kitti/velo/pointcloud'
 LEFT_OF = {0: 0, 1: 0, 2: 2, 3: 2}
 GRAY = (0, 1)
-WORLD, BASE, IMU, VELODYNE = 'world', 'base_link', 'imu_link', 'velo_link'
+WORLD, ODOM, BASE, IMU, VELODYNE = 'world', 'odom', 'base_link', 'imu_link', 'velo_link'
+ODOMETRY_TOPIC = '/kitti/oxts/odometry'
 BASE_TO_IMU_M = (-2.71 / 2.0 - 0.05, 0.32, 0.93)  # kitti2bag's; KITTI itself has no base_link
 
 ORIENTATION_STD_RAD = np.deg2rad(0.1)  # Geiger et al. 2013: the OXTS RT3003 resolves 0.02 m and 0.1 degrees
@@ -87,13 +89,19 @@ def camera_info_message(calibration: KittiCalibration, camera: int, stamp_ns: in
     )
 
 
-def cloud_message(stamp_ns: int, points: Array) -> Any:
-    """Return the sensor_msgs/PointCloud2 of a scan float32 (N, 4), in the Velodyne's frame; fields x y z i."""
+def cloud_message(stamp_ns: int, points: Array, offsets_s: Array | None = None) -> Any:
+    """Return the sensor_msgs/PointCloud2 of a scan float32 (N, 4), in the Velodyne's frame; fields x y z i.
+
+    With offsets_s float32 (N,), when each point was measured [s after the stamp], there is a field `time`, which is
+    how the velodyne driver has it.
+    """
+    columns = points if offsets_s is None else np.column_stack([points, offsets_s])
+    names = ['x', 'y', 'z', 'i', 'time'][: columns.shape[1]]
     fields = [
         message('sensor_msgs/PointField', name=name, offset=4 * i, datatype=FLOAT32, count=1)
-        for i, name in enumerate('xyzi')
+        for i, name in enumerate(names)
     ]
-    data = np.ascontiguousarray(points, '<f4').view(np.uint8).reshape(-1)
+    data = np.ascontiguousarray(columns, '<f4').view(np.uint8).reshape(-1)
     return message(
         'sensor_msgs/PointCloud2',
         header=header(stamp_ns, VELODYNE),
@@ -101,7 +109,7 @@ def cloud_message(stamp_ns: int, points: Array) -> Any:
         width=len(points),
         fields=fields,
         is_bigendian=False,
-        point_step=16,
+        point_step=4 * len(names),
         row_step=len(data),
         data=data,
         is_dense=True,
@@ -154,6 +162,21 @@ def imu_message(stamp_ns: int, record: OxtsRecord) -> Any:
     )
 
 
+def odometry_message(stamp_ns: int, record: OxtsRecord, T_start_imu: Array) -> Any:
+    """Return the nav_msgs/Odometry of the IMU by its velocities: smooth, where the receiver's position of /tf wanders."""
+    pose = message('geometry_msgs/Pose', position=point(T_start_imu[:3, 3]),
+                   orientation=quaternion(quaternion_of(T_start_imu[:3, :3])))
+    twist = message('geometry_msgs/Twist', linear=vector(record.R_world_imu.T @ [record.ve, record.vn, record.vu]),
+                    angular=vector(record.angular_rate_radps))
+    return message(
+        'nav_msgs/Odometry',
+        header=header(stamp_ns, ODOM),
+        child_frame_id=IMU,
+        pose=message('geometry_msgs/PoseWithCovariance', pose=pose, covariance=np.zeros(36)),
+        twist=message('geometry_msgs/TwistWithCovariance', twist=twist, covariance=np.zeros(36)),
+    )
+
+
 def pose_message(stamp_ns: int, record: OxtsRecord, origin: OxtsRecord) -> Any:
     """Return the tf2_msgs/TFMessage that says where base_link is in the world at a record."""
     T_world_imu = np.eye(4)
@@ -166,11 +189,11 @@ def pose_message(stamp_ns: int, record: OxtsRecord, origin: OxtsRecord) -> Any:
 def static_message(stamp_ns: int, calibration: KittiCalibration, cameras: Sequence[int]) -> Any:
     """Return the tf2_msgs/TFMessage of what does not move: base_link to IMU to Velodyne to the rectified cameras."""
     transforms = [
-        transform(stamp_ns, VELODYNE, CAMERA_FRAMES[n], inverse(calibration.T_cam_velo(n))) for n in cameras
+        transform(stamp_ns, VELODYNE, CAMERA_FRAMES[n], inverse(rigid(calibration.T_cam_velo(n)))) for n in cameras
     ]
     if calibration.imu is not None:
         transforms.insert(0, transform(stamp_ns, BASE, IMU, T_base_imu()))
-        transforms.insert(1, transform(stamp_ns, IMU, VELODYNE, inverse(calibration.T_velo_imu)))
+        transforms.insert(1, transform(stamp_ns, IMU, VELODYNE, inverse(rigid(calibration.T_velo_imu))))
     return message('tf2_msgs/TFMessage', transforms=transforms)
 
 

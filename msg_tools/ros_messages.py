@@ -42,6 +42,11 @@ def vector(values: Any) -> Any:
     return message('geometry_msgs/Vector3', **dict(zip('xyz', map(float, values), strict=True)))
 
 
+def point(values: Any) -> Any:
+    """Return a geometry_msgs/Point."""
+    return message('geometry_msgs/Point', **dict(zip('xyz', map(float, values), strict=True)))
+
+
 def quaternion(values: Any) -> Any:
     """Return a geometry_msgs/Quaternion of x, y, z, w."""
     return message('geometry_msgs/Quaternion', **dict(zip('xyzw', map(float, values), strict=True)))

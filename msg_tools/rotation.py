@@ -18,6 +18,21 @@ def inverse(T: Array) -> Array:
     return result
 
 
+def rigid(T: Array) -> Array:
+    """Return T (4, 4) with its rotation made exact: calibration files round theirs to seven digits.
+
+    A rotation that went through a quaternion, as in /tf, comes out as it goes in. Raises CalibrationError where T is
+    not finite, singular or no rotation but for its rounding.
+    """
+    R = T[:3, :3]
+    if not (np.isfinite(T).all() and np.allclose(R @ R.T, np.eye(3), atol=1e-3) and np.linalg.det(R) > 0):
+        raise CalibrationError(f'expected a rotation and a translation, got {T[:3].tolist()}; is the matrix scaled, '
+                               'flipped, or does it hold zeros?')
+    result = np.eye(4)
+    result[:3, :3], result[:3, 3] = rotation_of(quaternion_of(R)), T[:3, 3]
+    return result
+
+
 def rotation_of(quaternion: Array) -> Array:
     """Return the rotation matrix (3, 3) of a quaternion (x, y, z, w) of any length but zero."""
     norm = float(np.linalg.norm(quaternion))

@@ -35,7 +35,7 @@ def test_a_tiny_drive(tiny_drive, tmp_path, storage):
     with convert(tiny_drive, tmp_path / 'out', '--storage', storage) as bag:
         assert {name: info.count for name, info in bag.topics.items()} == {
             **{f'{camera}/{name}': 3 for camera in (LEFT, RIGHT) for name in ('image_raw', 'camera_info')},
-            **{f'/kitti/oxts/{name}': 3 for name in ('gps/fix', 'gps/vel', 'imu')},
+            **{f'/kitti/oxts/{name}': 3 for name in ('gps/fix', 'gps/vel', 'imu', 'odometry')},
             CLOUD: 3, '/tf': 3, '/tf_static': 1,
         }
         assert bag.topics['/tf_static'].latched
@@ -80,10 +80,20 @@ def test_clouds_are_the_scans(tiny_drive, tmp_path):
         clouds = [m.msg for m in bag.messages([CLOUD])]
     for frame, cloud in enumerate(clouds):
         assert [(f.name, f.offset, f.datatype, f.count) for f in cloud.fields] == [
-            ('x', 0, 7, 1), ('y', 4, 7, 1), ('z', 8, 7, 1), ('i', 12, 7, 1)]
-        assert (cloud.height, cloud.point_step, cloud.row_step) == (1, 16, 16 * cloud.width)
-        assert np.array_equal(cloud.data.view('<f4').reshape(-1, 4), tiny_scan(frame))
+            ('x', 0, 7, 1), ('y', 4, 7, 1), ('z', 8, 7, 1), ('i', 12, 7, 1), ('time', 16, 7, 1)]
+        assert (cloud.height, cloud.point_step, cloud.row_step) == (1, 20, 20 * cloud.width)
+        values = cloud.data.view('<f4').reshape(-1, 5)
+        assert np.array_equal(values[:, :4], tiny_scan(frame))
+        assert values[0, 4] == np.float32((PERIOD_NS / 2 - 51_600_000) * 1e-9)  # straight ahead: half way round
     assert clouds[0].header.frame_id == 'velo_link'
+
+
+def test_clouds_of_turns_that_are_not_known_have_no_times(tiny_drive, tmp_path, capsys):
+    (tiny_drive / 'velodyne_points/timestamps_end.txt').unlink()
+    with convert(tiny_drive, tmp_path / 'out') as bag:
+        cloud = next(bag.messages([CLOUD])).msg
+    assert [field.name for field in cloud.fields] == list('xyzi')
+    assert 'timestamps_end.txt' in capsys.readouterr().err
 
 
 def test_camera_info_says_that_the_image_is_rectified(tiny_drive, tmp_path):  # kitti2bag has the raw K and D
@@ -294,7 +304,7 @@ def test_the_real_drive(real_drive, tmp_path, capsys):
     with convert(real_drive, tmp_path / 'out', '--frames', '40:42') as bag:
         assert {name: info.count for name, info in bag.topics.items()} == {
             **{f'{camera}/{name}': 2 for camera in (LEFT, RIGHT) for name in ('image_raw', 'camera_info')},
-            **{f'/kitti/oxts/{name}': 4 for name in ('gps/fix', 'gps/vel', 'imu')},
+            **{f'/kitti/oxts/{name}': 4 for name in ('gps/fix', 'gps/vel', 'imu', 'odometry')},
             CLOUD: 2, '/tf': 4, '/tf_static': 1,
         }
         cloud = next(bag.messages([CLOUD])).msg
@@ -303,7 +313,7 @@ def test_the_real_drive(real_drive, tmp_path, capsys):
         right = next(bag.messages([f'{RIGHT}/camera_info'])).msg
         T_velo_cam = TfTree.from_bag(bag).lookup('velo_link', 'camera_color_left', image.stamp_ns)
     scan = (real_drive / 'velodyne_points/data/0000000040.bin').read_bytes()
-    assert cloud.data.tobytes() == scan
+    assert np.array_equal(cloud.data.view('<f4').reshape(-1, 5)[:, :4], np.frombuffer(scan, '<f4').reshape(-1, 4))
     assert stamp_ns(image.msg) == 1_317_042_276_476_937_216  # line 41 of image_02's stamps: 13:04:36.476937216
     assert info.k[0] == info.p[0] == 721.5377  # not 959.791, the raw camera's
     assert right.p[3] / right.p[0] == pytest.approx(-0.5327, abs=1e-4)

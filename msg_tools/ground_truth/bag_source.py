@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -12,169 +11,180 @@ from typing import Any
 
 import numpy as np
 
-from ..bag import BagReader, RawMessage, reading
-from ..bag_types import ros2_typestore
-from ..camera import Array, Intrinsics, Size
-from ..camera_info import CameraModel, Rectifier, intrinsics, is_calibrated, looks_rectified
-from ..cloud import cloud_to_xyz
-from ..errors import BagError, CalibrationError
+from ..bag import BagReader
+from ..camera import Array, Size
+from ..cloud import cloud_to_array, cloud_to_xyz
+from ..errors import CloudError, DepthNodeError
 from ..image import to_rgb
-from ..kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
-from ..tf import TfTree
-from .projector import ScanProjector
-from .sources import Frame, Task, check_size
-from .time_pairs import Stamped, pair_by_time
+from ..image_header import encoded_size
+from ..kitti_messages import CLOUD_TOPIC, VELODYNE
+from ..tf import clean
+from .bag_camera import BagCamera, Extrinsics, bag_camera, bag_rig, baseline_m, extrinsics
+from .bag_listing import Places, list_bag
+from .bag_poses import bag_trajectory, fixed_transform
+from .bag_reading import CdrMessage, Key, decode, opened, read_messages
+from .bag_topics import BagOptions, Topics, period_ns, tolerance_ns
+from .point_times import TimeField
+from .sources import Entry, Frame, View, check_size
+from .trajectory import Trajectory
 
-CLOUD_TYPE, INFO_TYPE = 'sensor_msgs/msg/PointCloud2', 'sensor_msgs/msg/CameraInfo'
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-DEFAULT_PERIOD_NS = 100_000_000
-
-CdrMessage = tuple[str, bytes]  # type and bytes: unlike the message itself, this can go to another process
-
-
-@dataclass(frozen=True)
-class Topics:
-    """The topics of a bag that make depth maps; `image` is '' where no images are wanted."""
-
-    cloud: str
-    image: str
-    info: str
-
-    @classmethod
-    def choose(cls, bag: BagReader, camera: int, cloud: str, image: str, info: str, with_images: bool) -> Topics:
-        """Fill the topics that were not named with kitti2bag's names for a camera, and check them all.
-
-        camera_info is looked for beside the image. Raises BagError where one is missing or of another type.
-        """
-        raw = f'{CAMERA_TOPICS[camera]}/image_raw'
-        image = image or (raw if raw in bag.topics else f'{raw}/compressed')
-        base = image.removesuffix('/compressed').rpartition('/')[0]
-        topics = cls(cloud or CLOUD_TOPIC, (image if image in bag.topics else raw) if with_images else '',
-                     info or f'{base}/camera_info')
-        topics._require(bag)
-        return topics
-
-    def _require(self, bag: BagReader) -> None:
-        for topic, wanted in ((self.cloud, (CLOUD_TYPE,)), (self.image, IMAGE_TYPES), (self.info, (INFO_TYPE,))):
-            if not topic:
-                continue
-            info = bag.require(topic)
-            if info.type not in wanted:
-                raise BagError(f'{bag.path}: expected {" or ".join(wanted)} on {topic}, got {info.type}')
-            if not info.count:
-                raise BagError(f'{bag.path}: expected messages on {topic}, got none')
+DEFAULTS = BagOptions()
+FIRST_CLOUDS = 10  # among which one tells what the points' times are
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BagSource:
-    """The clouds of a bag with the nearest images, as one camera sees them; `raw_info` is set where images are raw."""
+    """The clouds of a bag with the nearest images, as one camera sees them.
+
+    >>> BagSource.open(Path('drive.bag'), BagOptions(cloud='/lidar', image='/front/image_raw'))  # doctest: +SKIP
+    """
 
     path: Path
     topics: Topics
-    projector: ScanProjector
-    count: int
+    camera: BagCamera
+    extrinsics: Extrinsics
+    cloud_frame: str
     tolerance_ns: float
-    raw_info: CdrMessage | None = None
+    times: TimeField | None = None
+    turn_s: tuple[float, float] | None = None
+    baseline_m: float | None = None
     warnings: tuple[str, ...] = ()
+    exposure: str = 'image'
 
     @classmethod
-    def open(cls, path: Path, camera: int, with_images: bool, topics: tuple[str, str, str]) -> BagSource:
-        """Open a bag; `topics` are cloud, image and camera_info, '' for kitti2bag's.
-
-        Raises BagError for the bag and its topics, CalibrationError for camera_info and transforms.
-        """
+    def open(cls, path: Path, options: BagOptions = DEFAULTS) -> BagSource:
+        """Open a bag. Raises BagError for the bag and its topics, CalibrationError for camera_info and transforms."""
+        rig = bag_rig(options)
         with BagReader(path) as bag:
-            chosen = Topics.choose(bag, camera, *topics, with_images)
-            info = next(bag.messages([chosen.info])).msg
-            cloud_frame = next(bag.messages([chosen.cloud])).msg.header.frame_id
-            rectified, reason = looks_rectified(info, chosen.image or chosen.info)
-            lens, T_cam_cloud = _camera_of(chosen.info, info, rectified, TfTree.from_bag(bag), cloud_frame)
-            tolerance_ns = min(period_ns(bag, topic) for topic in (chosen.cloud, chosen.image) if topic) / 2
+            topics = Topics.choose(bag, options)
+            camera = bag_camera(bag, topics, options.raw_images, rig)
+            cloud_frame = str(next(bag.messages([topics.cloud])).msg.header.frame_id)
+            where = Extrinsics(rig.T_cam_scanner) if rig else extrinsics(bag, topics, camera.frame, cloud_frame)
+            times = None if options.time_field == 'off' else time_field(bag, topics.cloud, options.time_field)
+            kitti = topics.cloud == CLOUD_TOPIC or clean(cloud_frame) == VELODYNE
+            turn_s = period_ns(bag, topics.cloud) * 1e-9 if kitti and options.turn_s is None else options.turn_s
             return cls(
-                path, chosen, ScanProjector(lens.P @ T_cam_cloud, lens.size), bag.topics[chosen.cloud].count,
-                tolerance_ns, None if rectified else _cdr(next(bag.raw([chosen.info]))),
-                () if rectified else (f'{chosen.info}: {reason}: its images are rectified, depth is of the result',),
-            )
+                Path(path), topics, camera, where, cloud_frame, tolerance_ns(bag, topics, options.tolerance_s), times,
+                (-turn_s / 2, turn_s / 2) if turn_s else None, baseline_m(bag, topics),
+                camera.warnings + where.warnings, 'cloud' if kitti else 'image')
 
-    def tasks(self) -> Iterator[Task]:
-        """Read the bag once, in order, and yield each cloud with its image, both as they are stored.
-
-        A frame is named by the image's number among the topic's, or the cloud's where no images are wanted.
-        """
+    def entries(self) -> list[Entry]:
+        """List the clouds in the order of their stamps; one without an image in time says so in `skip`."""
         with BagReader(self.path) as bag:
-            stream = self._stamped(bag.raw([topic for topic in (self.topics.cloud, self.topics.image) if topic]))
-            if self.topics.image:
-                yield from (self._task(*pair) for pair in pair_by_time(stream, self.tolerance_ns))
-            else:
-                yield from (self._task(cloud, None) for _, cloud in stream)
+            return list_bag(bag, self.topics, self.tolerance_ns)
 
-    def _task(self, cloud: Stamped, image: Stamped | None) -> Task:
-        if not self.topics.image:
-            return Task(f'{cloud.number:010d}', cloud.number, None, cloud.stamp_ns, (cloud.message, None))
-        if image is None:
-            reason = f'no image within {self.tolerance_ns / 1e6:.0f} ms of cloud {cloud.number}'
-            return Task('', cloud.number, None, cloud.stamp_ns, skip=reason)
-        messages = cloud.message, image.message
-        return Task(f'{image.number:010d}', image.number, image.stamp_ns, cloud.stamp_ns, messages)
+    def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
+        """Read clouds and images of entries; a broken message, or a hole in the bag, is that frame's error."""
+        found = read_messages(self.path, [self._keys(entry.payload) for entry in entries])
+        for entry, messages in zip(entries, found, strict=True):
+            try:
+                if isinstance(messages, DepthNodeError):
+                    raise messages
+                yield self._frame(entry, messages)
+            except DepthNodeError as error:
+                yield Frame(entry, error=error)
 
-    def load(self, task: Task) -> Frame:
-        """Decode cloud and image. Raises BagError, CloudError or ImageError where one of them is broken."""
-        cloud, image = task.payload
-        points = cloud_to_xyz(self._decode(cloud)).reshape(-1, 3)
-        if image is None:
-            return Frame(points)
-        rgb = to_rgb(self._decode(image))
-        check_size(self.topics.image, Size(*rgb.shape[:2]), self.projector.size)
-        return Frame(points, image_rgb=self._rectifier.rectify(rgb) if self._rectifier else rgb)
+    def view(self, entry: Entry) -> View:
+        """Return the camera; where links between it and the scanner move, as they are at the cloud's stamp."""
+        T_lens_scanner = self.camera.T_lens_cam @ self.extrinsics.at(entry.cloud_stamp_ns)
+        return View(self.camera.lens, T_lens_scanner, self.baseline_m)
+
+    def trajectory(self) -> Trajectory:
+        """Return where the scanner was, from /tf or the bag's only odometry. Raises PosesError where there is none."""
+        with BagReader(self.path) as bag:
+            return bag_trajectory(bag, self.cloud_frame)
+
+    def T_body_scanner(self, body: str) -> Array:
+        """Return where the scanner is to what poses may be of: 'scanner', 'camera' (raw), or a frame of /tf by name.
+
+        Raises PosesError where the transforms do not say.
+        """
+        if body == 'scanner':
+            return np.eye(4)
+        if body == 'camera' and self.extrinsics.fixed is not None:
+            return self.extrinsics.fixed
+        with BagReader(self.path) as bag:
+            return fixed_transform(bag, 'the pose file', self.camera.frame if body == 'camera' else body, self.cloud_frame)
+
+    def _keys(self, places: Places) -> list[Key]:
+        topics = self.topics.cloud, self.topics.image, self.topics.right
+        return [(topic, place) for topic, place in zip(topics, places, strict=True) if place]
+
+    def _frame(self, entry: Entry, messages: dict[Key, CdrMessage]) -> Frame:
+        by_topic = {topic: message for (topic, _), message in messages.items()}
+        cloud = by_topic[self.topics.cloud]
+        assert entry.cloud_stamp_ns is not None
+        points, offsets_s = points_of(decode(self.path, cloud), self.times, entry.cloud_stamp_ns)
+        turn_s = self.turn_s if offsets_s is None else None
+        image, right = (self._picture(topic, by_topic[topic]) if topic in by_topic else None
+                        for topic in (self.topics.image, self.topics.right))
+        return Frame(entry, points, offsets_s, turn_s, image, right)
+
+    def _picture(self, topic: str, message: CdrMessage) -> BagPicture:
+        picture = BagPicture(self, topic, message)
+        size = picture.size()
+        if size is not None:
+            check_size(topic, size, self.camera.lens.size)
+        return picture
 
     @cached_property
-    def _rectifier(self) -> Rectifier | None:
-        return Rectifier(self._decode(self.raw_info)) if self.raw_info else None
+    def _rectifiers(self) -> dict[str, Any]:
+        """Return what rectifies the images of each topic, built when first needed."""
+        return {}
 
-    def _decode(self, raw: CdrMessage) -> Any:
-        type_name, data = raw
-        with reading(self.path):
-            return ros2_typestore().deserialize_cdr(data, type_name)
-
-    def _stamped(self, messages: Iterable[RawMessage]) -> Iterator[tuple[bool, Stamped]]:
-        """Number the messages of each topic and tell clouds from images."""
-        numbers = {self.topics.cloud: 0, self.topics.image: 0}
-        for raw in messages:
-            stamp_ns = header_stamp_ns(raw.data) or raw.stamp_ns
-            yield raw.topic == self.topics.cloud, Stamped(stamp_ns, numbers[raw.topic], _cdr(raw))
-            numbers[raw.topic] += 1
-
-
-def _cdr(raw: RawMessage) -> CdrMessage:
-    return raw.type, bytes(raw.data)
+    def rectify(self, topic: str, rgb: Array) -> Array:
+        """Return an image as the camera's lens sees it: rectified where that is asked for and needed."""
+        if self.camera.info is None:
+            return rgb
+        if topic not in self._rectifiers:
+            if topic == self.topics.image:
+                self._rectifiers[topic] = self.camera.rectifier()
+            else:
+                right = Topics(self.topics.cloud, topic, self.topics.right_info)
+                self._rectifiers[topic] = bag_camera(opened(self.path), right).rectifier()
+        rectifier = self._rectifiers[topic]
+        return rgb if rectifier is None else np.asarray(rectifier.rectify(rgb))
 
 
-def header_stamp_ns(cdr: bytes | memoryview) -> int:
-    """Return the stamp [ns] of a CDR message that begins with a header, without decoding the rest; 0 where unset."""
-    if len(cdr) < 12:
-        return 0
-    seconds, nanoseconds = struct.unpack_from('<iI' if cdr[1] & 1 else '>iI', cdr, 4)
-    return int(seconds * 1_000_000_000 + nanoseconds)
+@dataclass(frozen=True, eq=False)
+class BagPicture:
+    """An image message that is decoded when it is called."""
+
+    source: BagSource
+    topic: str
+    message: CdrMessage
+
+    def __call__(self) -> Array:
+        """Return the image uint8 (H, W, 3), rectified if need be. Raises ImageError or BagError where it is broken."""
+        rgb = to_rgb(decode(self.source.path, self.message))
+        check_size(self.topic, Size(*rgb.shape[:2]), self.source.camera.lens.size)
+        return self.source.rectify(self.topic, rgb)
+
+    def size(self) -> Size | None:
+        """Return the image's size without decoding its pixels; None where that cannot be told."""
+        msg = decode(self.source.path, self.message)
+        return Size(msg.height, msg.width) if hasattr(msg, 'encoding') else encoded_size(msg.data)
 
 
-def period_ns(bag: BagReader, topic: str) -> float:
-    """Return the median time [ns] between the first ten messages of a topic; that of 10 Hz where there is but one."""
-    stamps = [header_stamp_ns(raw.data) or raw.stamp_ns for raw in islice(bag.raw([topic]), 10)]
-    return float(np.median(np.diff(stamps))) if len(stamps) > 1 else DEFAULT_PERIOD_NS
+def points_of(msg: Any, times: TimeField | None, stamp_ns: int) -> tuple[Array, Array | None]:
+    """Return the points float32 (N, 3) [m] of a cloud, organised or not, and when each was measured if it says so.
+
+    Raises CloudError where the cloud is broken or empty, or its times cannot be.
+    """
+    points = np.ascontiguousarray(cloud_to_xyz(msg).reshape(-1, 3))
+    if not len(points):
+        raise CloudError('expected a cloud with points, got none')
+    return points, times.offsets_s(cloud_to_array(msg), stamp_ns) if times else None
 
 
-def _camera_of(
-    topic: str, info: Any, rectified: bool, frames: TfTree, cloud_frame: str
-) -> tuple[Intrinsics, Array]:
-    """Return the intrinsics of the rectified image and T_cam_cloud (4, 4) into its frame."""
-    if not is_calibrated(info):
-        raise CalibrationError(f'{topic}: expected a calibrated camera, got a K of zeros')
-    try:
-        T_cam_cloud = frames.lookup(info.header.frame_id, cloud_frame)
-        if rectified:
-            return intrinsics(info, rectified=True), T_cam_cloud
-        R_rect = np.eye(4)
-        R_rect[:3, :3] = CameraModel.from_info(info).R
-        return Rectifier(info).camera, R_rect @ T_cam_cloud
-    except CalibrationError as error:
-        raise CalibrationError(f'{topic}: {error}') from error
+def time_field(bag: BagReader, topic: str, name: str = '') -> TimeField | None:
+    """Return the field of the points' times in a topic's clouds, from the first that tells. Raises CloudError."""
+    clouds = []
+    for message in islice(bag.messages([topic]), FIRST_CLOUDS):
+        try:
+            clouds.append(cloud_to_array(message.msg))
+        except CloudError:  # a broken one fails when its turn comes
+            continue
+        if {'x', 'y', 'z'} <= set(clouds[-1].dtype.names or ()) and (found := TimeField.find(clouds[-1:], name)):
+            return found
+    return None

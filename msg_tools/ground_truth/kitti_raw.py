@@ -13,11 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..camera import Array
 from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
 from ..image_file import image_size
 from ..kitti import OXTS, SCANS, KittiDrive
 from ..oxts import travelled
-from ..rotation import inverse
+from ..rotation import inverse, rigid
 from .lens import Lens
 from .sources import Entry, Frame, View, check_size
 from .trajectory import Trajectory
@@ -37,10 +40,14 @@ class KittiRawSource:
     exposure: str = 'cloud'
 
     @classmethod
-    def open(cls, path: Path, camera: int, with_images: bool, calibration: Path | None = None) -> KittiRawSource:
-        """Open a drive. Raises KittiError where it is none or has no scans, CalibrationError for its calibration."""
+    def open(cls, path: Path, camera: int, with_images: bool, calibration: Path | None = None,
+             scans: bool = True) -> KittiRawSource:
+        """Open a drive, with scans unless they come from elsewhere.
+
+        Raises KittiError where it is none or has no scans, CalibrationError for its calibration.
+        """
         drive = KittiDrive(path, calibration)
-        if not drive.scans():
+        if scans and not drive.scans():
             raise KittiError(f'{drive.path / SCANS / "data"}: expected scans (*.bin), found none')
         try:
             drive.camera(camera)
@@ -57,14 +64,17 @@ class KittiRawSource:
     def entries(self) -> list[Entry]:
         """List the frames, named as KITTI's files are."""
         images = self.drive.frames(self.camera) if self.with_images else []
-        return [Entry(f'{frame:010d}', frame, self._stamp('image', frame), self._stamp('cloud', frame))
-                for frame in sorted({*self.drive.scans(), *images})]
+        return [self.entry(frame) for frame in sorted({*self.drive.scans(), *images})]
+
+    def entry(self, frame: int, payload: Any = None) -> Entry:
+        """Return the entry of a frame by its number."""
+        return Entry(f'{frame:010d}', frame, self._stamp('image', frame), self._stamp('cloud', frame), payload)
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
         """Read the scans and find the images."""
         for entry in entries:
             try:
-                yield self._read(entry)
+                yield self.frame(entry, self.drive.read_scan(entry.frame))
             except (DepthNodeError, OSError) as error:
                 yield Frame(entry, error=error)
 
@@ -85,10 +95,22 @@ class KittiRawSource:
             raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for '
                              f'record {frames[-1]}')
         T_world_imu = travelled([self.drive.read_oxts(frame) for frame in frames], stamps[frames])
-        return Trajectory(stamps[frames], T_world_imu).of_body(inverse(self.drive.calibration.T_velo_imu))
+        return Trajectory(stamps[frames], T_world_imu).of_body(self.T_body_scanner('imu'))
 
-    def _read(self, entry: Entry) -> Frame:
-        frame = Frame(entry, self.drive.read_scan(entry.frame), turn_s=self._turn_s(entry.frame))
+    def T_body_scanner(self, body: str) -> Array:
+        """Return where the Velodyne is to what poses may be of: 'scanner', 'camera' (rectified 0) or 'imu'."""
+        calibration = self.drive.calibration
+        if body == 'camera':
+            return rigid(calibration.R_rect_00 @ calibration.T_cam0_velo)
+        if body == 'imu':
+            return inverse(rigid(calibration.T_velo_imu))
+        if body != 'scanner':
+            raise PosesError(f'{self.path}: expected poses of scanner, camera or imu, got {body!r}')
+        return np.eye(4)
+
+    def frame(self, entry: Entry, points: Array) -> Frame:
+        """Return a frame of points with its turn and images. Raises ImageError where one is missing or of other size."""
+        frame = Frame(entry, points, turn_s=self._turn_s(entry.frame))
         if self.with_images:
             path = self.drive.image_path(self.camera, entry.frame)
             check_size(path, image_size(path), self._view.lens.size)
@@ -111,7 +133,7 @@ class KittiRawSource:
         right = calibration.cameras.get(RIGHT_OF.get(self.camera, -1))
         baseline = None if right is None else float(
             calibration.camera(self.camera).T_cam_rect0[0, 3] - right.T_cam_rect0[0, 3])
-        return View(lens, calibration.T_cam_velo(self.camera), baseline)
+        return View(lens, rigid(calibration.T_cam_velo(self.camera)), baseline, calibration.P_velo_to_image(self.camera))
 
     def _turn_s(self, frame: int) -> tuple[float, float] | None:
         """Return when the scan began and ended [s after its stamp]; None where that is not known."""

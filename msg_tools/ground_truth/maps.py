@@ -115,7 +115,7 @@ class MapMaker:
         """
         if scan.error is not None:
             raise scan.error
-        settings, projector = self.settings, ScanProjector(view.lens.camera.K @ view.T_cam_scanner[:3], view.lens.size)
+        settings, projector = self.settings, ScanProjector(view.P_scanner_to_image, view.lens.size)
         if settings.mode == 'monodepth2':
             points = np.zeros((0, 3)) if scan.frame.points is None else scan.frame.points
             steps = projector.monodepth2(points, settings.mixed_edges, settings.vel_depth)

@@ -57,11 +57,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class View:
-    """The camera of a frame: its lens, T_cam_scanner (4, 4) [m], and the distance to the stereo pair's right one."""
+    """The camera of a frame: its lens, T_cam_scanner (4, 4) [m], and the distance to the stereo pair's right one.
+
+    `P` (3, 4) is the product of a file's matrices as they stand, their rotations rounded, for who counts on its pixels.
+    """
 
     lens: Lens
     T_cam_scanner: Array
     baseline_m: float | None = None
+    P: Array | None = None
+
+    @property
+    def P_scanner_to_image(self) -> Array:
+        """Return the projection (3, 4) of the scanner's points into an image without distortion."""
+        return self.lens.camera.K @ self.T_cam_scanner[:3] if self.P is None else self.P
 
 
 class Source(Protocol):

@@ -30,7 +30,8 @@ from msg_tools.camera import Array, Intrinsics, Size
 from msg_tools.camera_info import Rectifier, intrinsics, looks_rectified
 from msg_tools.cloud import cloud_to_xyz
 from msg_tools.errors import CalibrationError
-from msg_tools.ground_truth.bag_source import BagSource, header_stamp_ns
+from msg_tools.ground_truth.bag_source import BagSource
+from msg_tools.ground_truth.bag_topics import BagOptions, header_stamp_ns
 from msg_tools.ground_truth.sources import check_size
 from msg_tools.ground_truth.time_pairs import Stamped, pair_by_time
 from msg_tools.image import to_rgb
@@ -84,8 +85,8 @@ def camera_items(bag: BagReader, topics: Topics, entries: Sequence[tuple[str, St
     name = bag.path.stem if bag.path.is_file() else bag.path.name
     camera, clouds = bag_camera(bag, topics.image, topics.info), None
     if topics.cloud:
-        source = BagSource.open(bag.path, 2, True, (topics.cloud, topics.image, topics.info))
-        clouds = Clouds(topics.cloud, source.projector.P_velo_to_image, source.tolerance_ns)
+        options = BagOptions(cloud=topics.cloud, image=topics.image, info=topics.info, time_field='off')
+        clouds = clouds_of(BagSource.open(bag.path, options))
     right = bag_camera(bag, topics.right, topics.right_info) if topics.right else None
     baseline_m = stereo_baseline_m(camera, right) if right else 0.0
     rights = [at for topic, at in entries if topic == topics.right] if baseline_m > 0 else []
@@ -95,6 +96,15 @@ def camera_items(bag: BagReader, topics: Topics, entries: Sequence[tuple[str, St
         yield Item(name, name, label, partial(bag_frame, name, label, camera, image, clouds, cloud),
                    partial(right_image, right, partner) if right and partner else None,
                    baseline_m if partner else 0.0, bag.path)
+
+
+def clouds_of(source: BagSource) -> Clouds:
+    """Return the clouds of a bag as a camera that sees them always from one place; DatasetError where it does not."""
+    if source.extrinsics.fixed is None:
+        raise DatasetError(f'{source.path}: expected a camera that is fixed to the scanner, got {source.camera.frame} '
+                           f'that moves against {source.cloud_frame}')
+    T_cam_cloud = source.camera.T_lens_cam @ source.extrinsics.fixed
+    return Clouds(source.topics.cloud, source.camera.lens.camera.P @ T_cam_cloud, source.tolerance_ns)
 
 
 def bag_camera(bag: BagReader, topic: str, info: str) -> BagCamera:

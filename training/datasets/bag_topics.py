@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msg_tools.bag import BagReader
-from msg_tools.ground_truth.bag_source import CLOUD_TYPE, IMAGE_TYPES, INFO_TYPE
+from msg_tools.ground_truth.bag_topics import CLOUD_TYPE, IMAGE_TYPES, INFO_TYPE
 from msg_tools.image_encodings import ENCODINGS
 from msg_tools.kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
 
