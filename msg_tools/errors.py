@@ -43,3 +43,7 @@ class CheckpointError(DepthNodeError):
 
 class BackendError(DepthNodeError):
     """An inference backend that is not installed or does not run."""
+
+
+class TruthSetError(DepthNodeError, ValueError):
+    """A folder of depth maps that is missing, empty or malformed, or a report of it that cannot be written."""

@@ -21,7 +21,8 @@ import numpy as np
 from ..camera import Array
 from ..colors import overlay
 from ..depth_png import STEPS_PER_M, encode_depth_steps
-from ..errors import CloudError, DepthNodeError, ImageError
+from ..errors import CloudError, DepthNodeError
+from ..image_file import encode_rgb
 from ..whole_file import replacing, write_whole
 from .projector import MODES
 from .scan_extent import ScanExtent, scan_extent, usual_extent
@@ -138,14 +139,6 @@ def _link(file: Path, link: Path) -> bool:
             continue
         return True
     return False
-
-
-def encode_rgb(rgb: Array) -> bytes:
-    """Encode an image uint8 (H, W, 3) RGB as a PNG."""
-    done, data = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ImageError(f'expected an image that can be written as PNG, got {rgb.shape} {rgb.dtype}')
-    return data.tobytes()
 
 
 def mark_partial(rows: Iterable[Row]) -> list[Row]:

@@ -1,8 +1,4 @@
-"""The looks of depth_eval's report: one style sheet, light and dark, nothing from the network."""
-
-COLORS = {'prediction': '#2f7bf5', 'row_mean': '#f0a020', 'flat_ground': '#98a1ad'}
-OTHERS = ('#12a879', '#a45cf0', '#e4508a', '#13a8c4')  # of what is measured beside
-ORACLE, CHANCE = '#12a879', '#98a1ad'
+"""The looks of our reports: one style sheet, light and dark, nothing from the network."""
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5d6877; --line: #e3e7ec; --paper: #f6f7f9; --card: #fff; --mark: #2f7bf5; }
