@@ -98,3 +98,47 @@ def bars(groups: Sequence[str], series: Sequence[tuple[str, Sequence[float | Non
                 parts.append(f'<rect x="{x0 + 1:.1f}" y="{y1:.1f}" width="{x1 - x0 - 2:.1f}" height="{y0 - y1:.1f}" '
                              f'style="fill:{color}"><title>{escape(name)}, {group}: {value:.3f}</title></rect>')
     return svg(axes.width, axes.height, parts, y_label)
+
+
+def span_of(values: Sequence[float], least: float = 1e-9) -> tuple[float, float]:
+    """Return a range that shows all values with a little room, at least so wide."""
+    low, high = min(values), max(values)
+    room = max(0.08 * (high - low), least / 2)
+    return low - room, high + room
+
+
+def lines(found: Sequence[tuple[Sequence[float], Sequence[float], str]], x_label: str, y_label: str,
+          y_span: tuple[float, float] | None = None, percent: str = '', marks: Sequence[float] = ()) -> str:
+    """Return a chart of lines (x, y, colour); marks are vertical dashed lines at these x."""
+    x = [value for xs, _, _ in found for value in xs]
+    y = [value for _, ys, _ in found for value in ys]
+    axes = Axes(460, 260, (min(x), max(max(x), min(x) + 1e-9)), y_span or span_of(y))
+    drawn = [path(map(axes.at, xs, ys), color) for xs, ys, color in found]
+    dashes = [line(*axes.at(mark, axes.y[0]), *axes.at(mark, axes.y[1]), 'diagonal') for mark in marks]
+    return svg(axes.width, axes.height, [*grid(axes, x_label, y_label, percent=percent), *dashes, *drawn], y_label)
+
+
+def series(x: Sequence[float], low: Sequence[float], middle: Sequence[float], high: Sequence[float], color: str,
+           x_label: str, y_label: str, y_span: tuple[float, float] | None = None, percent: str = '') -> str:
+    """Return a chart of a value over frames: its middle as a line, from low to high as a band."""
+    axes = Axes(460, 260, (min(x), max(max(x), min(x) + 1e-9)), y_span or span_of([*low, *high]))
+    around = [axes.at(*at) for at in (*zip(x, high, strict=True), *reversed([*zip(x, low, strict=True)]))]
+    corners = ' '.join(f'{across:.1f},{down:.1f}' for across, down in around)
+    band = f'<polygon points="{corners}" style="fill:{color};opacity:.25"/>'
+    drawn = [band, path(map(axes.at, x, middle), color)]
+    return svg(axes.width, axes.height, [*grid(axes, x_label, y_label, percent=percent), *drawn], y_label)
+
+
+def log_histogram(edges: Sequence[float], shares: Sequence[float], color: str, x_label: str, y_label: str) -> str:
+    """Return a chart of shares (n,) in bins between edges (n + 1,), which are drawn at equal ratios."""
+    axes = Axes(460, 260, (math.log10(edges[0]), math.log10(edges[-1])), (0.0, 1.1 * max(shares) or 1.0))
+    parts = grid(axes, x_label, y_label, x_ticks=False, percent='y')
+    for value in (n * 10.0 ** power for power in range(-2, 4) for n in (1, 2, 5)):
+        if edges[0] <= value <= edges[-1]:
+            across, bottom = axes.at(math.log10(value), 0)
+            parts += [line(across, bottom, across, TOP), text(across, bottom + 15, shown(value))]
+    for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True):
+        (x0, y0), (x1, y1) = axes.at(math.log10(low), 0), axes.at(math.log10(high), share)
+        parts.append(f'<rect x="{x0 + 0.5:.1f}" y="{y1:.1f}" width="{x1 - x0 - 1:.1f}" height="{y0 - y1:.1f}" '
+                     f'style="fill:{color}"><title>{low:.1f} to {high:.1f} m: {share:.2%}</title></rect>')
+    return svg(axes.width, axes.height, parts, y_label)

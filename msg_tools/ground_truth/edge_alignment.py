@@ -42,19 +42,21 @@ class AlignedFrame:
         turns = -np.radians(turns_deg).T.astype(np.float32)
         du = self.camera.fx * np.stack([1 + x * x, -x * y, -y], 1).astype(np.float32)
         dv = self.camera.fy * np.stack([x * y, -(1 + y * y), x], 1).astype(np.float32)
-        return self.edges.u[:, None] + du @ turns, self.edges.v[:, None] + dv @ turns
+        u, v = (pixels[:, None].astype(np.float32) for pixels in (self.edges.u, self.edges.v))
+        return u + du @ turns, v + dv @ turns
 
     def scores(self, turns_deg: Array) -> Array:
         """Return the summed gradient at the edges (C,) with each of the turns (C, 3) [deg] taken out of the LiDAR."""
         _, height, width = self.gradients.shape
         flat = self.gradients.reshape(-1)
-        offset = (self.edges.direction * height * width)[:, None]
+        first = (self.edges.direction * height * width).astype(np.int32)[:, None]
         sums = np.empty(len(turns_deg))
         for start in range(0, len(turns_deg), BLOCK):
             block = slice(start, start + BLOCK)
-            u, v = (np.rint(pixels).astype(np.int32) for pixels in self.moved(turns_deg[block]))
-            at = offset + np.clip(v, 0, height - 1) * width + np.clip(u, 0, width - 1)
-            sums[block] = flat[at].sum(0)
+            u, v = self.moved(turns_deg[block])
+            at = np.clip(v + 0.5, 0, height - 1).astype(np.int32) * width  # the nearest pixel
+            at += np.clip(u + 0.5, 0, width - 1).astype(np.int32)
+            sums[block] = flat.take(at + first, mode='clip').sum(0)  # all are inside: this saves the check
         return sums
 
 
