@@ -53,7 +53,7 @@ figcaption { color: var(--soft); font-size: 12.5px; margin-top: 3px; }
 .pictures.close { grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 540px)); }
 .verdict { color: var(--ink); font-weight: 600; border-left: 4px solid var(--soft); padding-left: 12px; }
 .verdict.fits { border-color: #12a879; } .verdict.misfit { border-color: #e0304a; }
-table.words th, table.words td { text-align: left; padding-left: 0; }
+table.words th, table.words td { text-align: left; padding-left: 0; padding-right: 18px; }
 .words span { white-space: normal; overflow-wrap: anywhere; display: inline-block; min-width: 180px; }
 .bar { display: inline-block; height: 10px; border-radius: 3px; background: var(--mark); vertical-align: middle; }
 footer { color: var(--soft); font-size: 13px; margin-top: 22px; }
