@@ -55,3 +55,7 @@ class OutputError(DepthNodeError):
 
 class ClusterError(DepthNodeError):
     """A scheduler that cannot be reached, or workers that cannot do the work."""
+
+
+class TruthSetError(DepthNodeError, ValueError):
+    """A folder of depth maps that is missing, empty or malformed, or a report of it that cannot be written."""

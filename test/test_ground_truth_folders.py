@@ -17,7 +17,15 @@ from fixtures_kitti import CAMERA_DELAY_NS, PERIOD_NS, START_NS, tiny_scan
 
 from msg_tools.bag_writer import BagWriter
 from msg_tools.camera import project
-from msg_tools.errors import CalibrationError, CloudError, ConfigError, DepthNodeError, ImageError, KittiError, PosesError
+from msg_tools.errors import (
+    CalibrationError,
+    CloudError,
+    ConfigError,
+    DepthNodeError,
+    ImageError,
+    KittiError,
+    PosesError,
+)
 from msg_tools.ground_truth.bag_source import BagSource
 from msg_tools.ground_truth.bag_topics import BagOptions
 from msg_tools.ground_truth.kitti_benchmark import KittiBenchmarkSource, KittiSelectionSource

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
-from ..camera import Array
 from ..colors import overlay
 from ..depth_png import STEPS_PER_M, encode_depth_steps
-from ..errors import ImageError, OutputError
+from ..errors import OutputError
+from ..image_file import encode_rgb
 from ..whole_file import replacing, write_whole
 from .camera_files import intrinsics_text, lens_yaml
 from .lens import PINHOLE, Lens
@@ -140,11 +138,3 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f'{path}: expected to write it, got: {error.strerror}') from error
-
-
-def encode_rgb(rgb: Array) -> bytes:
-    """Encode an image uint8 (H, W, 3) RGB as a PNG."""
-    done, data = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ImageError(f'expected an image that can be written as PNG, got {rgb.shape} {rgb.dtype}')
-    return data.tobytes()
