@@ -258,11 +258,11 @@ def test_sources_that_are_none(tiny_drive, out, tmp_path, capsys):
     (tmp_path / 'empty.mcap').write_bytes(b'')
     (tmp_path / 'noscans/image_02').mkdir(parents=True)
     bad = {
-        tmp_path / 'nowhere': 'expected a KITTI raw drive or a bag, got no such folder',
-        tmp_path / 'nowhere.mcap': 'expected a bag, got no such file',
+        tmp_path / 'nowhere': 'got no such folder or file',
+        tmp_path / 'nowhere.mcap': 'got no such folder or file',
         tmp_path / 'empty.mcap': 'got an empty file',
-        tiny_drive.parent: 'expected a KITTI raw drive',
-        tmp_path / 'noscans': 'expected scans (*.bin), found none',
+        tiny_drive.parent.parent: 'expected one of a bag',
+        tmp_path / 'noscans': 'got a folder with image_02',
     }
     for source, message in bad.items():
         assert convert(source, out) == 1

@@ -14,15 +14,18 @@ from typing import Any
 
 from .. import cli
 from ..errors import DepthNodeError, OutputError, PosesError
-from .kitti_raw import KittiRawSource
+from .compare import compare_maps
 from .manifest import require_format
 from .maps import MapMaker
-from .options import NAME, arguments, settings_of
+from .open_source import open_source
+from .options import NAME, SOURCE_CHOICES, arguments, settings_of, source_options
 from .output import Output
+from .poses import poses_of
+from .report import write_report
 from .run import Engine, Run, opened
 from .settings import TruthSettings
 from .sources import Source
-from .trajectory import Trajectory
+from .truth_set import TruthSet
 
 LISTED = 20  # frames whose reasons are printed; the manifest has all
 
@@ -46,13 +49,12 @@ def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
     source = source_of(args)
     for text in source.warnings:
         cli.warn(NAME, text)
-    maker = maker_of(source, settings, args.poses)
+    maker = maker_of(source, settings, args)
     description = describe(args, maker)
     output = output_of(args)
     with opened(maker, output, description, description['digest'], args.overwrite) as run:
         make(run, args)
-        report(args, run, time.perf_counter() - start_s)
-    quality(args, output.folder)
+        report(args, run, time.perf_counter() - start_s, quality(args, output.folder))
     counts = run.records.counts()
     return int(counts['failed'] > 0 or counts['ok'] + counts['partial'] == 0)
 
@@ -72,15 +74,10 @@ def make(run: Run, args: argparse.Namespace) -> None:
 
 def source_of(args: argparse.Namespace) -> Source:
     """Open the source as what it is. Raises one of our errors where it is nothing known, or broken."""
-    with_images = args.images != 'none' or args.overlay
-    if not args.source.is_dir():
-        raise DepthNodeError(f'{args.source}: expected a KITTI raw drive or a bag, got no such folder or bag file')
-    if args.cloud_topic or args.image_topic or args.info_topic:
-        raise DepthNodeError(f'{args.source}: expected a bag with the topics that were named, got a folder without one')
-    return KittiRawSource.open(args.source, args.camera, with_images, args.calib)
+    return open_source(args.source, source_options(args))
 
 
-def maker_of(source: Source, settings: TruthSettings, poses: str) -> MapMaker:
+def maker_of(source: Source, settings: TruthSettings, args: argparse.Namespace) -> MapMaker:
     """Return the maker of maps, with the scanner's poses where they are wanted and there are any.
 
     Raises PosesError where there are none, and motion compensation or accumulation was asked for.
@@ -88,20 +85,15 @@ def maker_of(source: Source, settings: TruthSettings, poses: str) -> MapMaker:
     if settings.motion == 'off' and not settings.accumulate:
         return MapMaker(source, settings, None)
     try:
-        scanner = poses_of(source, poses).limited(settings.max_pose_gap_s, settings.max_speed_mps)
+        scanner = poses_of(source, args.poses, body=args.pose_body)
+        if scanner is None:
+            raise PosesError(f'{source.path}: expected poses, got --poses none')
     except PosesError as error:
-        if settings.motion == 'on' or settings.accumulate:
+        if settings.motion == 'on' or settings.accumulate or args.poses not in ('auto', 'none'):
             raise
         cli.warn(NAME, f'the motion of the scans is not undone (--motion off): {error}')
         return MapMaker(source, replace(settings, motion='off'), None)
-    return MapMaker(source, settings, scanner)
-
-
-def poses_of(source: Source, how: str) -> Trajectory:
-    """Return where the scanner was. Raises PosesError where nothing says so."""
-    if how == 'none':
-        raise PosesError(f'{source.path}: expected poses, got --poses none')
-    return source.trajectory()
+    return MapMaker(source, settings, scanner.limited(settings.max_pose_gap_s, settings.max_speed_mps))
 
 
 def describe(args: argparse.Namespace, maker: MapMaker) -> dict[str, Any]:
@@ -109,10 +101,9 @@ def describe(args: argparse.Namespace, maker: MapMaker) -> dict[str, Any]:
 
     The source's folder is not part of the digest: it may be mounted elsewhere next time. Its name is.
     """
-    topics = [args.cloud_topic, args.image_topic, args.info_topic]
+    chosen = {name: str(value) for name in SOURCE_CHOICES if (value := getattr(args, name))}
     decides = {**maker.settings.as_dict(), 'camera': args.camera, 'source_name': name_of(args.source),
-               'calib': str(args.calib or ''), 'poses': args.poses, 'topics': [topic for topic in topics if topic],
-               'exposure_of': maker.source.exposure}
+               'poses': args.poses, 'chosen': chosen, 'exposure_of': maker.source.exposure}
     version = decides.pop('version')
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
     return {**decides, 'digest': digest, 'version': version, 'source': str(args.source.resolve())}
@@ -130,7 +121,7 @@ def name_of(source: Path) -> str:
     return source.name if source.is_dir() else source.stem
 
 
-def report(args: argparse.Namespace, run: Run, seconds: float) -> None:
+def report(args: argparse.Namespace, run: Run, seconds: float, judged: dict[str, Any]) -> None:
     """Say which frames have a fault, and print what was made, for people or as JSON."""
     for status in ('failed', 'skipped', 'partial'):
         list_frames(run, status, args.manifest)
@@ -140,7 +131,7 @@ def report(args: argparse.Namespace, run: Run, seconds: float) -> None:
         cli.print_json({'out': str(args.out), 'mode': run.work.maker.settings.mode, 'frames': sum(counts.values()),
                         **counts, **medians, 'seconds': round(seconds, 3), 'kept': run.kept, 'made': made,
                         'frames_per_s': round(made / seconds, 2), 'motion': run.work.maker.scanner is not None,
-                        'settings': run.work.digest})
+                        'settings': run.work.digest, **judged})
         return
     parts = [f'{count} {status}' for status, count in counts.items() if count]
     kept = f', {run.kept} of them were there' if run.kept else ''
@@ -157,10 +148,23 @@ def list_frames(run: Run, status: str, suffix: str) -> None:
         cli.warn(NAME, f'{count - LISTED} more {status}: see {run.work.output.folder / f"manifest.{suffix}"}')
 
 
-def quality(args: argparse.Namespace, folder: Path) -> None:
-    """Write the report and the comparison that were asked for."""
-    if args.report or args.compare:
-        raise DepthNodeError('expected --report and --compare to be there, got a version without them')
+def quality(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Write the report and the comparison that were asked for, and return what --json says of them.
+
+    Raises TruthSetError where there are no maps to judge.
+    """
+    judged: dict[str, Any] = {}
+    if args.report:
+        check = write_report(args.report, TruthSet.open(folder), title=name_of(args.source))
+        judged['calibration'] = {'verdict': check.verdict, 'text': check.text}
+    if args.compare:
+        comparison = compare_maps(folder, args.compare, args.camera)
+        judged['compared'] = comparison.total.as_dict()
+        if not args.json:
+            print(comparison.text())
+    if args.report and not args.json:
+        print(f'{args.report}: {judged["calibration"]["text"]}')
+    return judged
 
 
 if __name__ == '__main__':

@@ -9,7 +9,9 @@ from typing import Any
 from .. import cli
 from ..errors import ConfigError
 from ..kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
+from .bag_topics import BagOptions
 from .manifest import FORMATS
+from .open_source import SourceOptions
 from .output import IMAGE_CHOICES, LAYOUTS
 from .settings import AGREEMENTS, EXPOSURES, MODES, MOTIONS, TruthSettings
 
@@ -19,6 +21,8 @@ EXAMPLE = f'{NAME} 2011_09_26/2011_09_26_drive_0005_sync depth_0005 --accumulate
 AS_MONODEPTH2 = {'mode': 'monodepth2', 'motion': 'off', 'accumulate': 0, 'occlusion': 'off', 'mixed_edges': True}
 SETTINGS = ('mode', 'motion', 'exposure', 'accumulate', 'agree', 'tolerance', 'occlusion', 'max_pose_gap_s',
             'max_speed_mps', 'mixed_edges', 'vel_depth')
+SOURCE_CHOICES = ('calib', 'raw', 'pose_body', 'cloud_topic', 'image_topic', 'info_topic', 'right_topic', 'raw_images',
+                  'pair_within_s', 'turn_s', 'time_field')  # what decides how a source is read
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -30,7 +34,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument('--camera', type=int, choices=CAMERA_TOPICS, default=2,
                         help="KITTI's number: 0, 1 grey left, right; 2, 3 colour left, right; default: 2")
     parser.add_argument('--calib', type=Path, metavar='PATH',
-                        help='a folder with the calib_*.txt files of a drive, if they are not beside it; or a file')
+                        help="a folder with a drive's calib_*.txt files, if they are not beside it; or a file with "
+                             'what a bag lacks: camera, extrinsics')
+    parser.add_argument('--raw', type=Path, metavar='DIR', help="where the depth benchmark's raw drives are")
     add_maps(parser.add_argument_group('what the maps hold'))
     add_poses(parser.add_argument_group('motion'))
     add_files(parser.add_argument_group('files'))
@@ -47,7 +53,7 @@ def add_maps(group: Any) -> None:
     group.add_argument('--agree', choices=AGREEMENTS,
                        help="what an accumulated point must agree with: the frame's own scan (default), the stereo "
                             "pair's depth, either, or nothing")
-    group.add_argument('--tolerance', type=float, metavar='SHARE', help='by how much of the depth; default: 0.05')
+    group.add_argument('--tolerance', type=float, metavar='SHARE', help='by how much of the depth; default: 0.02')
     group.add_argument('--occlusion', metavar='STEP',
                        help='drop background seen through foreground: points farther than what surrounds them by '
                             'this much, as 5%%, 0.5m or off; default: 5%%')
@@ -64,6 +70,9 @@ def add_poses(group: Any) -> None:
     group.add_argument('--poses', default='auto', metavar='HOW',
                        help="auto (default): the source's own; none; a file of KITTI's or TUM's form; a topic of the "
                             'bag; kiss-icp: computed from the scans')
+    group.add_argument('--pose-body', default='', metavar='FRAME',
+                       help="what a pose file is of: scanner, camera, imu or a bag's frame; default: camera for "
+                            "KITTI's form, scanner for TUM's")
     group.add_argument('--exposure', choices=EXPOSURES, help="whose stamp it has; default: auto, as the source knows")
     group.add_argument('--max-pose-gap', type=float, dest='max_pose_gap_s', metavar='SECONDS',
                        help='poses farther apart are not interpolated; default: 0.5')
@@ -98,6 +107,16 @@ def add_topics(group: Any) -> None:
     group.add_argument('--cloud-topic', default='', metavar='TOPIC', help=f'default: {CLOUD_TOPIC}')
     group.add_argument('--image-topic', default='', metavar='TOPIC', help=f'default: {CAMERA_TOPICS[2]}/image_raw')
     group.add_argument('--info-topic', default='', metavar='TOPIC', help='default: camera_info beside the image')
+    group.add_argument('--right-topic', default='', metavar='TOPIC',
+                       help="the stereo pair's other image, for --agree stereo; default: left's right")
+    group.add_argument('--raw-images', action='store_true',
+                       help='keep raw images as they are and project through their distortion; default: rectify them')
+    group.add_argument('--pair-within', type=_seconds, dest='pair_within_s', metavar='SECONDS',
+                       help='how far an image may be from its cloud; default: half a period')
+    group.add_argument('--turn', type=_seconds, dest='turn_s', metavar='SECONDS',
+                       help='a turn of the scanner, clockwise from the rear, where the points carry no times')
+    group.add_argument('--time-field', default='', metavar='NAME',
+                       help="of the points' times, where it is not found; off: take none")
 
 
 def settings_of(args: argparse.Namespace) -> TruthSettings:
@@ -114,6 +133,25 @@ def settings_of(args: argparse.Namespace) -> TruthSettings:
     if args.scheduler and args.jobs > 1:
         raise ConfigError('expected --jobs or --scheduler, got both; a cluster has the workers that it has')
     return TruthSettings(**named)
+
+
+def source_options(args: argparse.Namespace) -> SourceOptions:
+    """Return what the arguments want of a source."""
+    bag = BagOptions(cloud=args.cloud_topic, image=args.image_topic, info=args.info_topic,
+                     right=args.right_topic or ('auto' if args.agree in ('stereo', 'either') else ''),
+                     raw_images=args.raw_images, tolerance_s=args.pair_within_s, time_field=args.time_field)
+    return SourceOptions(args.camera, args.images != 'none' or args.overlay, args.calib, args.raw, args.turn_s, bag)
+
+
+def _seconds(text: str) -> float:
+    """Read a time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f'expected seconds above 0, got {text!r}')
+    return value
 
 
 def _whole(text: str) -> int:
