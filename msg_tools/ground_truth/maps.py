@@ -78,9 +78,10 @@ class MapMaker:
     def maps(self, chunk: Chunk) -> Iterator[DepthMap | Failure]:
         """Yield the map of each wanted entry of a chunk, in order, or why there is none; nothing is raised."""
         reach = self.settings.accumulate
-        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries, reach)
+        low = max(0, chunk.first - reach)  # what lies before is of no use, and may be broken
+        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries[low:], reach)
         for index in range(chunk.first, chunk.stop):
-            yield self._map(*scans.window(index))
+            yield self._map(*scans.window(index - low))
 
     def _map(self, scan: Scan, others: list[Scan]) -> DepthMap | Failure:
         if scan.frame.entry.skip:
