@@ -261,7 +261,7 @@ def test_sources_that_are_none(tiny_drive, out, tmp_path, capsys):
         tmp_path / 'nowhere': 'got no such folder or file',
         tmp_path / 'nowhere.mcap': 'got no such folder or file',
         tmp_path / 'empty.mcap': 'got an empty file',
-        tiny_drive.parent.parent: 'expected one of a bag',
+        tiny_drive / 'oxts': 'got a folder with data, timestamps.txt',
         tmp_path / 'noscans': 'got a folder with image_02',
     }
     for source, message in bad.items():
