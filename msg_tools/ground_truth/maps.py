@@ -18,7 +18,7 @@ from ..rotation import inverse
 from .accumulation import add, disagreement_m
 from .agreement import Evidence, scan_evidence, stereo_evidence
 from .kernels import draw
-from .occlusion import Spacing, spacing_of, without_occluded
+from .occlusion import UNKNOWN, Spacing, spacing_of, without_occluded
 from .projector import ScanProjector
 from .scans import Exposures, Scan, Scans
 from .settings import Step, TruthSettings
@@ -95,7 +95,7 @@ class MapMaker:
         """Draw a scan, drop what the camera does not see, and add of the other scans what agrees."""
         view, step = self.source.view(scan.frame.entry), Step.parse(self.settings.occlusion)
         drawn = self._alone(scan, view)
-        spacing = spacing_of(drawn)
+        spacing = UNKNOWN if step.is_off and not others else spacing_of(drawn)
         steps, hidden = without_occluded(drawn, step, spacing)
         facts: dict[str, Any] = {'points': scan.count, 'hidden': hidden}
         if others:
