@@ -37,6 +37,14 @@ def test_edge_between_rows_is_in_the_middle_of_them():
     assert (edges.u.tolist(), edges.v.tolist(), edges.direction.tolist()) == ([5], [5], [DOWN])
 
 
+def test_no_edge_where_the_background_is_missing_beside_it():
+    depth_m = np.zeros((20, 20))
+    depth_m[[0, 1, 2, 3, 4, 10, 11, 12], 5] = 20, 20, 20, 20, 20, 10, 10, 10
+    assert len(depth_edges(depth_m, SMALL)) == 0
+    depth_m[[5, 6, 7, 8, 9], 5] = 20
+    assert depth_edges(depth_m, SMALL).v.tolist() == [9.5]
+
+
 def test_plane_however_slanted_is_no_edge():
     columns = np.arange(1, 20, 2)
     depth_m = np.zeros((10, 20))

@@ -10,7 +10,9 @@ roll. A real peak stood 3.5 to 7.2 standard deviations above the mean of all pla
 elsewhere; with images of other frames, or mirrored ones, that was at most 3.4 and 0.7.
 
 Only rotations are searched: a LiDAR that was mounted some centimetres elsewhere moves edges by an angle that depends
-on their distance, 0.06 degrees per centimetre at 10 m, and is found as the rotation that fits best.
+on their distance, 0.06 degrees per centimetre at 10 m, and is found as the rotation that fits best. Frames that all
+show nearly the same agree too well: take them from a drive, not from one place. Scans show edges best: a map that was
+accumulated without a filter has background inside the foreground and often cannot tell.
 """
 
 from __future__ import annotations
