@@ -182,3 +182,10 @@ def test_half_a_degree_is_found_on_the_real_drive(street, turn):
     check = real_check(street, turn)
     assert check.verdict == 'misfit'
     np.testing.assert_allclose(check.turn_deg[:2], turn[:2], atol=0.2)
+
+
+def test_angle_at_its_limit_is_no_error():
+    """The search ends on a grid: 0.2 + 2 * 0.05 is a little more than 0.3."""
+    spread = np.full(3, 0.03)
+    assert judge(np.array([0.2 + 2 * 0.05, 0.0, 0.0]), spread, clear=True)[0] == 'fits'
+    assert judge(np.array([0.35, 0.0, 0.0]), spread, clear=True)[0] == 'misfit'
