@@ -168,6 +168,7 @@ def serve(work: Work, line: Any) -> None:
             for row in work.rows(line.recv()):
                 line.send(row)
     except OutputError as error:
-        line.send(error)
+        with suppress(OSError):  # another process told the main one before
+            line.send(error)
     except (EOFError, OSError):  # the main process is done, or gone
         pass
