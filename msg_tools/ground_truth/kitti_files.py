@@ -83,7 +83,8 @@ class FilesSource:
         if body == 'camera' and self.listed:
             rig = rig_of(self.listed[0].payload.calibration, self.camera)
             return rig.T_cam_scanner if rig.T_cam0_scanner is None else rig.T_cam0_scanner
-        raise PosesError(f'{self.path}: expected poses of the scanner or the camera, got {body!r}, whose place is unknown')
+        raise PosesError(f'{self.path}: expected poses of the scanner or the camera, got {body!r}, whose place is '
+                         'unknown')
 
     def _read(self, entry: Entry) -> Frame:
         files: Files = entry.payload
@@ -155,4 +156,5 @@ def _size(files: Files, rig: Rig) -> Size:
     for path in (files.image, files.scan if files.scan.suffix == '.png' else None):
         if path is not None and path.is_file():
             return image_size(path)
-    raise CalibrationError(f'{files.calibration}: expected an image of the size that it is for, found none at {files.image}')
+    raise CalibrationError(f'{files.calibration}: expected an image of the size that it is for, found none at '
+                           f'{files.image}')

@@ -20,13 +20,15 @@ from .trajectory import EDGE_S, Trajectory
 KISS = 'kiss-icp'
 
 
-def poses_of(source: Source, how: str = 'auto', entries: Sequence[Entry] | None = None, body: str = '') -> Trajectory | None:
+def poses_of(
+    source: Source, how: str = 'auto', entries: Sequence[Entry] | None = None, body: str = ''
+) -> Trajectory | None:
     """Return where the scanner was; None for 'none'. Raises PosesError saying what was looked for.
 
     `how` is auto (OXTS of KITTI's raw data, the odometry benchmark's poses, a bag's /tf or only odometry), tf or
-    tf:FRAME (the fixed frame), a topic of nav_msgs/Odometry, a pose file (KITTI's or TUM's), or kiss-icp. `body` is what
-    a file's poses are of: scanner, camera or imu, or a frame of a bag; default: KITTI's camera (rectified 0), TUM's
-    scanner. `entries` are the source's where they are known already.
+    tf:FRAME (the fixed frame), a topic of nav_msgs/Odometry, a pose file (KITTI's or TUM's), or kiss-icp. `body` is
+    what a file's poses are of: scanner, camera or imu, or a frame of a bag; default: KITTI's camera (rectified 0),
+    TUM's scanner. `entries` are the source's where they are known already.
     """
     if how == 'none':
         return None
@@ -45,8 +47,8 @@ def poses_of(source: Source, how: str = 'auto', entries: Sequence[Entry] | None 
 def file_trajectory(source: Any, path: Path, entries: Sequence[Entry], body: str = '') -> Trajectory:
     """Return where the scanner was, from a pose file. Raises PosesError, also where it is of another time."""
     if not path.is_file():
-        raise PosesError(f'{path}: expected auto, none, tf, tf:FRAME, kiss-icp, a topic of a bag, or a pose file, found no '
-                         'such file')
+        raise PosesError(f'{path}: expected auto, none, tf, tf:FRAME, kiss-icp, a topic of a bag, or a pose file, '
+                         'found no such file')
     body = body or ('scanner' if is_tum(path) else 'camera')
     trajectory = read_poses(path, entries)
     check_overlap(str(path), trajectory, entries)
@@ -59,8 +61,8 @@ def check_overlap(name: str, trajectory: Trajectory, entries: Sequence[Entry]) -
     first, last = int(trajectory.stamps_ns[0]), int(trajectory.stamps_ns[-1])
     edge_ns = EDGE_S * 1e9
     if len(stamps) and not ((stamps >= first - edge_ns) & (stamps <= last + edge_ns)).any():
-        raise PosesError(f'{name}: expected poses from {stamps.min()} to {stamps.max()} ns, when the clouds were taken, got '
-                         f'them from {first} to {last} ns: are they of another recording, or clock?')
+        raise PosesError(f'{name}: expected poses from {stamps.min()} to {stamps.max()} ns, when the clouds were '
+                         f'taken, got them from {first} to {last} ns: are they of another recording, or clock?')
 
 
 def _bag(source: Source, how: str) -> BagSource:
