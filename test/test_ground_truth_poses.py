@@ -250,7 +250,7 @@ def test_kiss_icp_finds_the_way_at_the_stamps(turning):
     T = inverse(found.at(at[:1])[0]) @ found.at(at[1:])[0]
     wanted = inverse(room.pose(0.4)) @ room.pose(0.9)
     assert np.abs(T - wanted)[:3, 3].max() < 0.06  # of 1 m
-    assert np.abs(T - wanted)[:3, :3].max() < 0.003
+    assert np.abs(T - wanted)[:3, :3].max() < 0.01  # of 0.087 rad
     end_s = 0.05 if turning else 0.0
     assert found.stamps_ns[0] == pytest.approx(end_s * 1e9, abs=1e5)  # KISS-ICP's pose is of the scan's end
 

@@ -74,7 +74,7 @@ class KittiRawSource:
         """Read the scans and find the images."""
         for entry in entries:
             try:
-                yield self.frame(entry, self.drive.read_scan(entry.frame))
+                yield self._read(entry)
             except (DepthNodeError, OSError) as error:
                 yield Frame(entry, error=error)
 
@@ -117,6 +117,9 @@ class KittiRawSource:
             frame.image = path
             frame.right = self._right(entry.frame)
         return frame
+
+    def _read(self, entry: Entry) -> Frame:
+        return self.frame(entry, self.drive.read_scan(entry.frame))
 
     def _right(self, frame: int) -> Path | None:
         """Return the image of the right camera where this one is a pair's left and the file is there."""
