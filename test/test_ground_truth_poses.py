@@ -211,6 +211,9 @@ def test_ways_to_poses_of_a_bag(tmp_path):
     source = BagSource.open(tmp_path / 'bag')
     for how in ('auto', 'tf', 'tf:world', '/kitti/oxts/odometry'):
         assert np.allclose(steps(poses_of(source, how))[0, :3, 3], [1.033, 0, 0], atol=1e-3)
+    later = [Entry('0', 0, None, START_NS + 10**12)]
+    with pytest.raises(PosesError, match='auto: expected poses from .* are they of another recording, or clock'):
+        poses_of(source, 'auto', later)
     with pytest.raises(PosesError, match='expected nav_msgs/msg/Odometry on /kitti/oxts/imu, got sensor_msgs/msg/Imu'):
         poses_of(source, '/kitti/oxts/imu')
 

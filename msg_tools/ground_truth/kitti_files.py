@@ -19,7 +19,7 @@ from ..depth_png import read_depth_png
 from ..errors import CalibrationError, CloudError, DepthNodeError, ImageError, PosesError
 from ..image_file import image_size
 from ..kitti import IMAGE_SUFFIXES, read_scan
-from ..rotation import inverse
+from ..rotation import inverse, rigid
 from .lens import Lens
 from .sources import Entry, Frame, View, check_size
 from .trajectory import Trajectory
@@ -70,7 +70,8 @@ class FilesSource:
         assert rig.camera is not None
         P = rig.camera.p.reshape(3, 4)
         lens = Lens(Intrinsics.from_matrix(P, _size(files, rig)))
-        return View(lens, rig.T_cam_scanner, self._baseline_m(files, P))
+        product = None if rig.T_cam0_scanner is None else P @ rig.T_cam0_scanner
+        return View(lens, rigid(rig.T_cam_scanner), self._baseline_m(files, P), product)
 
     def trajectory(self) -> Trajectory:
         """Raise PosesError: there are none."""

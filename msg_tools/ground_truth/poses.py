@@ -32,6 +32,16 @@ def poses_of(
     """
     if how == 'none':
         return None
+    if how == KISS:
+        return kiss_trajectory(source, source.entries() if entries is None else entries)
+    found = _named(source, how, body, entries)
+    if entries is not None:
+        check_overlap(how, found, entries)
+    return found
+
+
+def _named(source: Source, how: str, body: str, entries: Sequence[Entry] | None) -> Trajectory:
+    """Return where the scanner was, as something recorded it."""
     if how == 'auto':
         return source.trajectory()
     if how == 'tf' or how.startswith('tf:'):
@@ -40,8 +50,7 @@ def poses_of(
     if how.startswith('/') and not Path(how).is_file() and isinstance(source, BagSource):
         with BagReader(source.path) as bag:
             return odometry_trajectory(bag, how, source.cloud_frame)
-    entries = source.entries() if entries is None else entries
-    return kiss_trajectory(source, entries) if how == KISS else file_trajectory(source, Path(how), entries, body)
+    return file_trajectory(source, Path(how), source.entries() if entries is None else entries, body)
 
 
 def file_trajectory(source: Any, path: Path, entries: Sequence[Entry], body: str = '') -> Trajectory:
