@@ -26,6 +26,8 @@ EXTRAS = {
     'train': ['lightning-fabric>=2.4', 'tensorboard', 'flatbuffers'],
     'openvino': ['openvino>=2024.4'],
     'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
+    'truth': ['pyarrow', 'kiss-icp'],
+    'cluster': ['dask[distributed]'],
     'int8': ['openvino>=2024.4', 'nncf>=2.15'],
     'test': TESTS,  # `colcon test` looks here for pytest, and else runs nothing
     'dev': [*TESTS, 'ruff', 'mypy', 'codespell'],
@@ -50,7 +52,8 @@ setup(
         ('share/depth_node/config', [*glob('config/*'), 'depth_node/ros/fastdds.xml']),
     ],
     python_requires='>=3.10',
-    install_requires=['numpy>=1.26', 'opencv-python', 'torch>=2.1', 'safetensors', 'rosbags>=0.11.2', 'pyyaml', 'tqdm'],
+    install_requires=['numpy>=1.26', 'opencv-python', 'torch>=2.1', 'safetensors', 'rosbags>=0.11.2', 'pyyaml', 'tqdm',
+                      'numba', 'isal>=1.5'],
     extras_require=EXTRAS,
     entry_points={'console_scripts': [f'{name} = {module}:main' for name, module in COMMANDS.items()]},
 )

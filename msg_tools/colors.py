@@ -39,6 +39,13 @@ def overlay(rgb: Array, sparse_depth_m: Array, radius: int = 1, near_m: float = 
     return np.where(drawn, depth_colors(depth_m, near_m, far_m), rgb // 2)
 
 
+def diverging(value: Array) -> Array:
+    """Return colours uint8 (N, 3) from blue at -1 over white at 0 to red at 1."""
+    stops = np.array([[30, 90, 255], [120, 190, 255], [245, 245, 240], [255, 160, 90], [235, 30, 30]], np.float32)
+    at = (np.clip(value, -1, 1) + 1) * 2
+    return np.stack([np.interp(at, np.arange(5), stops[:, i]) for i in range(3)], -1).astype(np.uint8)
+
+
 @lru_cache(maxsize=8)
 def _index_by_bits(near_m: float, far_m: float) -> Array:
     """Return the palette entry of every float32 by its upper 16 bits: sign, exponent, 7 bits of mantissa.

@@ -1,8 +1,9 @@
 """KITTI's depth images: 16-bit PNG, metres times 256, 0 where there is no depth.
 
 A value is up to 1/512 m (2 mm) off. What does not fit is no depth: nothing wraps around or is cut to the largest.
-The PNG is written here and not by OpenCV: a sparse map is mostly runs of zeros, which zlib's run-length strategy and
-no row filter pack to two thirds of the size in two thirds of the time, with any version of OpenCV.
+The PNG is written here and not by OpenCV: a sparse map is mostly runs of zeros, which ISA-L's deflate (PyPI's isal) and
+no row filter pack in a tenth of the time. Where isal is missing, zlib's run-length strategy does it: the same pixels in
+a tenth less bytes, at a fifth of the speed.
 """
 
 from __future__ import annotations
@@ -18,9 +19,15 @@ from .camera import Array
 from .errors import DepthPngError
 from .whole_file import write_whole
 
+try:
+    from isal import isal_zlib
+except ImportError:  # no wheel for this machine
+    isal_zlib = None  # type: ignore[assignment]
+
 STEPS_PER_M = 256
 MAX_DEPTH_M = 65535 / STEPS_PER_M  # 255.996 m
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
+ISAL_LEVEL = 1  # 0 makes a fifth more bytes and 2 hardly fewer, in the same time
 
 
 def read_depth_png(path: Path | str) -> Array:
@@ -85,10 +92,18 @@ def encode_depth_steps(steps: Array) -> bytes:
     height, width = steps.shape
     rows = np.zeros((height, 1 + 2 * width), np.uint8)  # each row is led by its filter: 0, none
     rows[:, 1:] = steps.astype('>u2').view(np.uint8)
-    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     header = struct.pack('>IIBBBBB', width, height, 16, 0, 0, 0, 0)  # 16 bits, grey
-    chunks = (b'IHDR', header), (b'IDAT', packer.compress(rows.data) + packer.flush()), (b'IEND', b'')
+    chunks = (b'IHDR', header), (b'IDAT', _deflated(rows)), (b'IEND', b'')
     return SIGNATURE + b''.join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _deflated(rows: Array) -> bytes:
+    """Pack rows of bytes (H, W) as a zlib stream."""
+    if isal_zlib is not None:
+        packed: bytes = isal_zlib.compress(rows.data, ISAL_LEVEL)
+        return packed
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return packer.compress(rows.data) + packer.flush()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -47,3 +47,15 @@ class BackendError(DepthNodeError):
 
 class PosesError(DepthNodeError, ValueError):
     """Poses that are missing, malformed, or cannot be: jumps, gaps, times out of order."""
+
+
+class OutputError(DepthNodeError):
+    """A place that cannot be written to: nothing that comes after could be either."""
+
+
+class ClusterError(DepthNodeError):
+    """A scheduler that cannot be reached, or workers that cannot do the work."""
+
+
+class TruthSetError(DepthNodeError, ValueError):
+    """A folder of depth maps that is missing, empty or malformed, or a report of it that cannot be written."""

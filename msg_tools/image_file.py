@@ -38,6 +38,14 @@ def image_size(path: Path | str) -> Size:
     return Size(*read_rgb(path).shape[:2])
 
 
+def encode_rgb(rgb: Array) -> bytes:
+    """Encode an image uint8 (H, W, 3) RGB as a PNG."""
+    done, data = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ImageError(f'expected an image that can be written as PNG, got {rgb.shape} {rgb.dtype}')
+    return data.tobytes()
+
+
 def _read(path: Path, count: int = -1) -> bytes:
     try:
         with path.open('rb') as file:

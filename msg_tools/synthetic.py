@@ -75,13 +75,14 @@ def write_frames(drive: Path, settings: DriveSettings, jobs: int = 1) -> Iterato
 
 
 def write_all_stamps(drive: Path, settings: DriveSettings) -> None:
-    """Write the stamps of every sensor; the Velodyne's turn takes half a period before its stamp and half after."""
+    """Write the stamps of every sensor; a Velodyne that turns takes half a period before its stamp and half after."""
     for folder in ('velodyne_points', 'oxts'):
         write_stamps(drive / folder / 'timestamps.txt', settings.frames)
     for camera in CAMERAS:
         write_stamps(drive / f'image_{camera:02d}' / 'timestamps.txt', settings.frames,
                      round(settings.image_delay_ms * 1e6))
-    for name, offset_ns in (('start', -PERIOD_NS // 2), ('end', PERIOD_NS // 2)):
+    half_ns = PERIOD_NS // 2 if settings.turning else 0
+    for name, offset_ns in (('start', -half_ns), ('end', half_ns)):
         write_stamps(drive / 'velodyne_points' / f'timestamps_{name}.txt', settings.frames, offset_ns)
 
 

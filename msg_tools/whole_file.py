@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 
 def write_whole(path: Path | str, data: bytes) -> None:
@@ -18,7 +19,7 @@ def write_whole(path: Path | str, data: bytes) -> None:
 def replacing(path: Path | str) -> Iterator[Path]:
     """Hand out a temporary name beside a path, which takes the path's place if all goes well and vanishes if not."""
     path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    temporary = path.with_name(f'.{path.name}.{token_hex(4)}.part')  # of its own on every machine that shares a disk
     try:
         yield temporary
         os.replace(temporary, path)

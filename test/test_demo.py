@@ -15,7 +15,7 @@ from depth_node.demo.birds_eye import View, between, birds_eye
 from depth_node.demo.canvas import BACKGROUND, LIDAR, blank, color_bar, fitted, stacked, table, text_size, titled, write
 from depth_node.demo.commands import DemoError, Service, run
 from depth_node.demo.drives import choose_frames, demo_frame, longest_run
-from depth_node.demo.pictures import DemoFrame, demo_picture, diverging, error_map, video_frame
+from depth_node.demo.pictures import DemoFrame, demo_picture, error_map, video_frame
 from depth_node.demo.recording import DEPTH, INFO_IN, flow
 from depth_node.demo.run import main
 from depth_node.demo.video import Video
@@ -24,6 +24,7 @@ from msg_tools.bag import BagReader
 from msg_tools.bag_types import ros2_typestore
 from msg_tools.bag_writer import BagWriter
 from msg_tools.camera import Intrinsics, Size, cloud_of
+from msg_tools.colors import diverging
 from msg_tools.depth_png import read_depth_png
 from msg_tools.errors import KittiError
 from msg_tools.kitti import KittiDrive

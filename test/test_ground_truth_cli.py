@@ -1,6 +1,7 @@
 """velodyne_to_depth on tiny drives and bags: its files, its manifest, and every input that can be wrong."""
 
 import csv
+import itertools
 import json
 import os
 from pathlib import Path
@@ -12,12 +13,14 @@ from fixtures_kitti import tiny_scan, write_tiny_drive
 
 from msg_tools.camera import depth_map, transform
 from msg_tools.depth_png import depth_to_steps, read_depth_png, read_depth_steps
-from msg_tools.ground_truth import run as velodyne_run
+from msg_tools.ground_truth import output as truth_output
 from msg_tools.ground_truth.cli import main
+from msg_tools.ground_truth.work import Work
 from msg_tools.kitti import KittiDrive
 
 SCAN = 'velodyne_points/data/0000000001.bin'
 IMAGE = 'image_02/data/0000000001.png'
+PLAIN = '--motion', 'off', '--occlusion', 'off'
 
 
 def manifest(out: Path) -> list[dict[str, str]]:
@@ -41,7 +44,7 @@ def convert(*arguments: object) -> int:
 def test_drive_becomes_depth_images_and_a_manifest(tiny_drive, out, capsys):
     assert convert(tiny_drive, out) == 0
     files = ['0000000000.png', '0000000001.png', '0000000002.png']
-    assert names(out) == ['depth', 'image', 'manifest.csv']
+    assert names(out) == ['depth', 'image', 'intrinsics.txt', 'manifest.csv', 'settings.json']
     assert names(out / 'depth') == names(out / 'image') == files
     row = manifest(out)[1]
     assert (row['name'], row['frame'], row['points'], row['status']) == ('0000000001', '1', '11520', 'ok')
@@ -57,7 +60,7 @@ def test_drive_becomes_depth_images_and_a_manifest(tiny_drive, out, capsys):
 
 @pytest.mark.parametrize('camera', [2, 3])
 def test_depth_is_that_of_the_wall_in_the_cameras_own_frame(tiny_drive, out, camera):
-    assert convert(tiny_drive, out, '--camera', camera) == 0
+    assert convert(tiny_drive, out, '--camera', camera, *PLAIN) == 0
     calibration = KittiDrive(tiny_drive).calibration
     view = calibration.intrinsics(camera)
     wall = transform(calibration.T_cam_velo(camera), tiny_scan(0)[:, :3].astype(np.float64))
@@ -75,7 +78,7 @@ def test_images_are_linked_copied_or_left_out(tiny_drive, tmp_path):
     copy = tmp_path / 'copy' / 'image' / original.name
     assert not copy.samefile(original)
     assert copy.read_bytes() == original.read_bytes()
-    assert names(tmp_path / 'none') == ['depth', 'manifest.csv']
+    assert names(tmp_path / 'none') == ['depth', 'intrinsics.txt', 'manifest.csv', 'settings.json']
 
 
 def test_where_links_are_not_possible_images_are_copied(tiny_drive, out, monkeypatch):
@@ -124,7 +127,7 @@ def test_overlay_shows_depth_on_the_image(tiny_drive, out):
 def test_monodepth2_mode_draws_a_pixel_up_and_left(tiny_drive, tmp_path):
     maps = []
     for mode in ('nearest', 'monodepth2'):
-        assert convert(tiny_drive, tmp_path / mode, '--mode', mode) == 0
+        assert convert(tiny_drive, tmp_path / mode, '--mode', mode, *PLAIN) == 0
         maps.append(read_depth_steps(tmp_path / mode / 'depth/0000000000.png'))
     ours, theirs = maps
     assert np.array_equal(ours[1:, 1:-1], theirs[:-1, :-2])  # but for the last column, which belongs to a seam
@@ -151,7 +154,7 @@ def test_two_processes_make_the_same_files(tmp_path):
     one, two = ({path.relative_to(tmp_path / jobs): path.read_bytes() for path in (tmp_path / jobs).rglob('*.*')}
                 for jobs in '12')
     assert one == two
-    assert len(one) == 9 * 3 + 1
+    assert len(one) == 9 * 3 + 3
     assert [row['status'] for row in manifest(tmp_path / '2')] == ['ok'] * 3 + ['failed'] + ['ok'] * 6
 
 
@@ -255,11 +258,11 @@ def test_sources_that_are_none(tiny_drive, out, tmp_path, capsys):
     (tmp_path / 'empty.mcap').write_bytes(b'')
     (tmp_path / 'noscans/image_02').mkdir(parents=True)
     bad = {
-        tmp_path / 'nowhere': 'expected a KITTI raw drive or a bag, got no such folder',
-        tmp_path / 'nowhere.mcap': 'expected a bag, got no such file',
+        tmp_path / 'nowhere': 'got no such folder or file',
+        tmp_path / 'nowhere.mcap': 'got no such folder or file',
         tmp_path / 'empty.mcap': 'got an empty file',
-        tiny_drive.parent: 'expected a KITTI raw drive',
-        tmp_path / 'noscans': 'expected scans (*.bin), found none',
+        tiny_drive.parent.parent: 'expected one of a bag',
+        tmp_path / 'noscans': 'got a folder with image_02',
     }
     for source, message in bad.items():
         assert convert(source, out) == 1
@@ -284,35 +287,37 @@ def test_output_that_cannot_be_written(tiny_drive, tmp_path, capsys):
     assert 'expected a folder to write to' in capsys.readouterr().err
 
 
-def test_full_disk_fails_the_frame_and_leaves_no_half_file(tiny_drive, out, monkeypatch):
-    write = velodyne_run.write_whole
+def test_full_disk_ends_it_with_one_error_and_leaves_no_half_file(tiny_drive, out, monkeypatch, capsys):
+    write = truth_output.write_whole
 
     def full(path, data):
-        if path.name == '0000000001.png':
+        if path == out / 'depth/0000000001.png':
             raise OSError(28, 'No space left on device')
         write(path, data)
 
-    monkeypatch.setattr(velodyne_run, 'write_whole', full)
+    monkeypatch.setattr(truth_output, 'write_whole', full)
     assert convert(tiny_drive, out) == 1
-    assert 'No space left' in manifest(out)[1]['reason']
-    assert names(out / 'depth') == ['0000000000.png', '0000000002.png']
+    error = capsys.readouterr().err
+    assert error.startswith(f'velodyne_to_depth: error: {out}/depth/0000000001.png: expected to write it, got: No s')
+    assert error.count('\n') == 1
+    assert [row['name'] for row in manifest(out)] == ['0000000000']
+    assert names(out / 'depth') == ['0000000000.png']
 
 
 def test_interruption_keeps_what_is_done(tiny_drive, out, monkeypatch):
-    make = velodyne_run.make_frame
+    rows = Work.rows
 
-    def interrupted(source, output, task):
-        if task.frame == 2:
-            raise KeyboardInterrupt
-        return make(source, output, task)
+    def interrupted(work, chunk):
+        yield from itertools.islice(rows(work, chunk), 2)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(velodyne_run, 'make_frame', interrupted)
+    monkeypatch.setattr(Work, 'rows', interrupted)
     assert convert(tiny_drive, out) == 130
     assert [row['name'] for row in manifest(out)] == ['0000000000', '0000000001']
 
 
 def test_real_drive(real_drive, out, capsys):
-    assert convert(real_drive, out, '--jobs', 2, '--json') == 0
+    assert convert(real_drive, out, '--jobs', 2, '--json', *PLAIN) == 0
     captured = capsys.readouterr()
     summary = json.loads(captured.out)
     assert (summary['frames'], summary['ok'], summary['partial']) == (17, 16, 1)

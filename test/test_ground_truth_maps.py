@@ -1,6 +1,7 @@
 """Runs of frames to maps: chunks change nothing, each scan is read once, a broken frame is no one else's trouble."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,3 +130,17 @@ def test_real_drive_accumulates_four_times_the_pixels_and_agrees(real_drive):
     assert np.count_nonzero(dense.steps) > 4 * np.count_nonzero(single.steps)
     assert dense.facts['disagreement_m'] < 0.1
     assert dense.facts['agreed_points'] > 0.6 * dense.facts['added_points']
+
+
+def test_scans_beyond_a_gap_are_left_out(tiny_drive):
+    whole = maker(tiny_drive, accumulate=1, tolerance=0.3)
+    entries = whole.source.entries()
+    late = replace(entries[2], cloud_stamp_ns=entries[2].cloud_stamp_ns + 10**9)
+    first, _ = [item for item in whole.maps(Chunk([entries[0], late], 0, 2)) if isinstance(item, DepthMap)] + [None]
+    assert 'scans' not in first.facts
+    assert next(whole.maps(Chunk(entries[:2], 0, 1))).facts['scans'] == 2
+
+
+def test_shares_dropped_are_of_what_there_was(tiny_drive):
+    facts = maps(maker(tiny_drive, accumulate=1))[1].facts
+    assert facts['dropped_disagreeing'] == pytest.approx(1 - facts['agreed_points'] / facts['added_points'], abs=1e-5)

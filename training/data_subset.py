@@ -19,8 +19,7 @@ from msg_tools import cli
 from msg_tools.camera import Array
 from msg_tools.depth_png import encode_depth_steps
 from msg_tools.errors import DepthNodeError
-from msg_tools.ground_truth.run import encode_rgb
-from msg_tools.image_file import read_rgb
+from msg_tools.image_file import encode_rgb, read_rgb
 from msg_tools.whole_file import replacing, write_whole
 
 from .data_sources import add_choice, add_sources, choose_items

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -12,6 +12,8 @@ import numpy as np
 
 from msg_tools.cli import package_version
 from msg_tools.errors import ConfigError
+from msg_tools.html_page import html_page, key, legend, paragraph, ramps, section, table, tile_row
+from msg_tools.svg_charts import bars
 from msg_tools.whole_file import write_whole
 
 from .bootstrap import MANY
@@ -21,9 +23,9 @@ from .evaluate_predictors import Predictor
 from .evaluate_scores import MAIN, Scores
 from .evaluate_text import PAIRED, number, rows_of, signed
 from .metrics import Protocol
-from .report_charts import Interval, bars, bubbles, curves, points
+from .report_charts import Interval, bubbles, curves, points
+from .report_colors import CHANCE, COLORS, ORACLE, OTHERS
 from .report_frames import chosen, gradients, pictures
-from .report_style import CHANCE, COLORS, ORACLE, OTHERS, STYLE
 from .sharpness import NAMES as EDGE_NAMES
 
 SHOWN = ('abs_rel', 'rmse_m', 'delta1', 'edge_f1', 'kept80_abs_rel')  # beside a frame
@@ -40,9 +42,7 @@ def write_report(path: Path, result: dict[str, Any], scores: Scores, frames: Seq
             f'{result["images"]} images{drives}; crop {result["crop"]}, {result["min_depth_m"]:g} to '
             f'{result["max_depth_m"]:g} m; metres as predicted, no scaling of any kind</p>')
     foot = f'<footer>depth_node {package_version()}, depth_eval, {datetime.now():%Y-%m-%d %H:%M}</footer>'
-    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Depth evaluation</title>'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
-            f'<body><main>{head}{tiles(result)}{"".join(sections)}{foot}</main></body></html>')
+    page = html_page('Depth evaluation', f'{head}{tiles(result)}{"".join(sections)}{foot}')
     try:
         write_whole(path, page.encode(errors='backslashreplace'))  # a file's name may be no text
     except OSError as error:
@@ -65,34 +65,6 @@ def colors_of(result: dict[str, Any]) -> dict[str, str]:
     return {name: COLORS.get(name) or next(others) for name, _ in rows_of(result)}
 
 
-def section(title: str, *parts: str) -> str:
-    """Return a titled part of the page."""
-    return f'<section><h2>{escape(title)}</h2>{"".join(parts)}</section>'
-
-
-def paragraph(words: str) -> str:
-    """Return a paragraph of plain text."""
-    return f'<p>{escape(words)}</p>'
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = '') -> str:
-    """Return a table of cells that are HTML already; of kind `lead` the first row is set off."""
-    top = ''.join(f'<th>{escape(cell)}</th>' for cell in head)
-    body = ''.join(f'<tr>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>' for row in rows)
-    return (f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-            '</div>')
-
-
-def legend(colors: dict[str, str]) -> str:
-    """Return which colour is what."""
-    return f'<div class="legend">{"".join(f"<span>{key(name, color)}</span>" for name, color in colors.items())}</div>'
-
-
-def key(name: str, color: str) -> str:
-    """Return a name beside its colour."""
-    return f'<span class="key" style="background:{color}"></span>{escape(name)}'
-
-
 def cell(row: dict[str, Any], name: str) -> str:
     """Return a metric and its interval."""
     low, high = row['intervals'].get(name, (None, None))
@@ -109,8 +81,7 @@ def tiles(result: dict[str, Any]) -> str:
         found.append((number(result['sharpness']['edge_f1']), 'boundary F1 at depth edges'))
     if 'confidence' in result:
         found.append((f'{-result["confidence"]["kept80_gain"]:+.0%}', 'abs_rel without the 20 % least confident'))
-    boxes = ''.join(f'<div class="tile"><b>{value}</b><span>{escape(name)}</span></div>' for value, name in found)
-    return f'<div class="tiles">{boxes}</div>'
+    return tile_row(found)
 
 
 def warnings(result: dict[str, Any]) -> str:
@@ -209,11 +180,8 @@ def confidence(result: dict[str, Any]) -> str:
 
 def examples(scores: Scores, frames: Sequence[Frame], predictor: Predictor, protocol: Protocol) -> str:
     """Return the worst, the median and the best frames in pictures."""
-    ramps = ''.join(f'<div class="ramp">{name}<i style="background:{ramp}"></i><div>'
-                    f'{"".join(f"<span>{tick}</span>" for tick in marks)}</div></div>'
-                    for name, (ramp, marks) in gradients().items())
     by_name = {frame.name: frame for frame in frames}
-    parts = [f'<div class="ramps">{ramps}</div>']
+    parts = [ramps(gradients())]
     for title, row in chosen(scores):
         frame = by_name[scores.names[row]].read()
         prediction = frame and predictor(frame)

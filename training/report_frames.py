@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from depth_node.demo.pictures import diverging
 from msg_tools.camera import Array
-from msg_tools.colors import FAR_M, NEAR_M, depth_colors, overlay
+from msg_tools.colors import depth_colors, diverging, overlay
+from msg_tools.page_pictures import css, depth_ramp, jpeg, smaller, thinned
 
 from .evaluate_data import Measured
 from .evaluate_predictors import Prediction
@@ -19,7 +18,6 @@ from .metrics import Protocol
 
 WIDTH = 640
 ERROR_SPAN = 0.4  # relative error at the ends of the colours
-QUALITY = 82
 EXAMPLES = 2  # frames each of the worst, the median and the best
 
 
@@ -57,22 +55,6 @@ def pictures(frame: Measured, prediction: Prediction, protocol: Protocol) -> Ite
         yield 'confidence', jpeg(smaller(confidence_colors(prediction.confidence), shape))
 
 
-def smaller(picture: Array, shape: tuple[int, int]) -> Array:
-    """Resize a picture uint8 (H, W, 3) to this shape."""
-    return cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_AREA)
-
-
-def thinned(truth_m: Array, value: Array, shape: tuple[int, int]) -> Array:
-    """Draw value * truth (H, W) at the nearest measured pixels into a map float32 of another shape; 0: none."""
-    rows, columns = np.nonzero(truth_m)
-    order = np.argsort(-truth_m[rows, columns], kind='stable')  # the nearest is drawn last
-    rows, columns = rows[order], columns[order]
-    drawn = np.zeros(shape, np.float32)
-    at = rows * shape[0] // truth_m.shape[0], columns * shape[1] // truth_m.shape[1]
-    drawn[at] = truth_m[rows, columns] * value[rows, columns]
-    return drawn
-
-
 def error_picture(rgb: Array, truth_m: Array, depth_m: Array, protocol: Protocol) -> Array:
     """Draw the relative error where truth counts as dots on the darkened image uint8 (h, w, 3)."""
     valid, pred_m = protocol.compared(truth_m, depth_m)
@@ -93,23 +75,11 @@ def confidence_colors(confidence: Array) -> Array:
     return cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_CIVIDIS), cv2.COLOR_BGR2RGB)
 
 
-def jpeg(picture: Array) -> str:
-    """Return a picture uint8 (H, W, 3) RGB as a data URI."""
-    _, data = cv2.imencode('.jpg', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode()
-
-
 def gradients() -> dict[str, tuple[str, Sequence[str]]]:
     """Return the colour bars as CSS gradients with the numbers below them."""
     steps = np.linspace(0, 1, 24)
-    depths = NEAR_M * (FAR_M / NEAR_M) ** steps
     return {
-        'depth': (css(depth_colors(depths[None].astype(np.float32))[0]), ['2 m', '5', '13', '32', '80 m']),
+        'depth': depth_ramp(),
         'error': (css(diverging(2 * steps - 1)), [f'{ERROR_SPAN:.0%} too near', 'right', f'{ERROR_SPAN:.0%} too far']),
         'confidence': (css(confidence_colors(steps[None])[0]), ['0: unsure', '0.5', '1: sure']),
     }
-
-
-def css(colors: Array) -> str:
-    """Return colours uint8 (N, 3) as a CSS gradient."""
-    return f'linear-gradient(90deg, {", ".join("rgb({},{},{})".format(*color) for color in colors.tolist())})'

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from msg_tools import cli
 from msg_tools.errors import ConfigError
-
-from .report_charts import Axes, dot, grid, line, svg, text
+from msg_tools.svg_charts import Axes, dot, grid, line, svg, text
 
 NAME = 'speed_chart'
 COLORS = ('#2f7bf5', '#e4508a', '#12a879', '#a45cf0')

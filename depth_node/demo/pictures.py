@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from msg_tools.camera import Array, Intrinsics
-from msg_tools.colors import depth_colors, overlay
+from msg_tools.colors import depth_colors, diverging, overlay
 
 from .birds_eye import View, birds_eye
 from .canvas import GREY, blank, color_bar, fitted, paste, stacked, table, titled, write
@@ -82,13 +82,6 @@ def error_map(frame: DemoFrame) -> Array:
     nearest = cv2.dilate(np.where(known, error + 10, 0).astype(np.float32), np.ones((2, 2), np.uint8)) - 10
     canvas[spread] = diverging(nearest[spread] / ERROR_SPAN)
     return canvas
-
-
-def diverging(value: Array) -> Array:
-    """Return colours uint8 (N, 3) from blue at -1 over white at 0 to red at 1."""
-    stops = np.array([[30, 90, 255], [120, 190, 255], [245, 245, 240], [255, 160, 90], [235, 30, 30]], np.float32)
-    at = (np.clip(value, -1, 1) + 1) * 2
-    return np.stack([np.interp(at, np.arange(5), stops[:, i]) for i in range(3)], -1).astype(np.uint8)
 
 
 def video_frame(frame: DemoFrame, title: str) -> Array:

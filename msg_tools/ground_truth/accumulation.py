@@ -18,7 +18,7 @@ from .sources import View
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What other scans brought: a map uint16 (H, W) [1/256 m], the number of scans, of points, and of those that agreed."""
+    """What other scans brought: a map uint16 (H, W) [1/256 m], and how many scans, points, and points that agreed."""
 
     steps: Array
     scans: int

@@ -2,8 +2,9 @@
 
 Between two exposures other things than the camera move. A point of another scan is kept only where something measured
 at the reference frame says the same: between the beams of its scan surfaces go on, so a point must lie between the
-depths found above and below it, give or take a tolerance, or near one of them where there is an edge. KITTI's depth benchmark
-checks against semi-global matching instead (Uhrig et al., "Sparsity Invariant CNNs", 3DV 2017), as `stereo` does.
+depths found above and below it, give or take a tolerance, or near one of them where there is an edge. KITTI's depth
+benchmark checks against semi-global matching instead, as `stereo` does (Uhrig et al., "Sparsity Invariant CNNs", 3DV
+2017).
 """
 
 from __future__ import annotations

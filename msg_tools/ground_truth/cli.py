@@ -1,142 +1,170 @@
-"""The command velodyne_to_depth: LiDAR scans of a KITTI drive or a bag become depth PNGs, with matched images."""
+"""The command velodyne_to_depth: LiDAR scans of KITTI folders or bags become depth PNGs, with matched images."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 import time
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import cli
-from ..errors import DepthNodeError
-from ..kitti_messages import CAMERA_TOPICS, CLOUD_TOPIC
-from .bag_source import BagSource
-from .projector import MODES
-from .run import IMAGE_CHOICES, Output, Row, mark_partial, run, write_manifest
-from .sources import FolderSource
+from ..errors import DepthNodeError, OutputError, PosesError
+from .compare import compare_maps
+from .manifest import require_format
+from .maps import MapMaker
+from .open_source import open_source
+from .options import NAME, SOURCE_CHOICES, arguments, settings_of, source_options
+from .output import Output
+from .poses import poses_of
+from .report import write_report
+from .run import Engine, Run, opened
+from .settings import TruthSettings
+from .sources import Source
+from .truth_set import TruthSet
 
-NAME = 'velodyne_to_depth'
-SUMMARY = 'Make depth PNGs (uint16, metres x 256) of the LiDAR scans of a KITTI drive or a bag, with matched images.'
-STATUSES = 'ok', 'partial', 'skipped', 'failed'
-BAG_SUFFIXES = '.bag', '.mcap', '.db3'
-
-
-def arguments() -> argparse.ArgumentParser:
-    """Return the command's parser."""
-    parser = cli.parser(NAME, SUMMARY, f'{NAME} 2011_09_26/2011_09_26_drive_0005_sync depth_0005 --jobs 4')
-    parser.add_argument('source', type=Path, metavar='SOURCE', help='a KITTI raw drive (_sync folder) or a bag')
-    parser.add_argument('out', type=Path, metavar='OUT', help='folder for depth/, image/, overlay/ and manifest.csv')
-    parser.add_argument('--camera', type=int, choices=CAMERA_TOPICS, default=2,
-                        help="KITTI's number: 0, 1 grey left, right; 2, 3 colour left, right; default: 2")
-    parser.add_argument('--mode', choices=MODES, default='nearest',
-                        help='nearest: the right pixel; monodepth2: as its kitti_utils.py, faults included')
-    parser.add_argument('--images', choices=IMAGE_CHOICES, default='link',
-                        help="link: the drive's files, taking no space (a bag's are written as PNG); default: link")
-    parser.add_argument('--overlay', action='store_true', help='draw the depth over each image')
-    parser.add_argument('--jobs', type=_count, default=1, metavar='N', help='processes; default: 1')
-    parser.add_argument('--json', action='store_true', help='print a summary as JSON')
-    folder = parser.add_argument_group('for a KITTI drive')
-    folder.add_argument('--calib', type=Path, metavar='DIR', help='where the calib_*.txt files are, if not beside it')
-    bag = parser.add_argument_group('for a bag (its frames must be connected by /tf_static or /tf)')
-    bag.add_argument('--cloud-topic', default='', metavar='TOPIC', help=f'default: {CLOUD_TOPIC}')
-    bag.add_argument('--image-topic', default='', metavar='TOPIC', help=f'default: {CAMERA_TOPICS[2]}/image_raw')
-    bag.add_argument('--info-topic', default='', metavar='TOPIC', help='default: camera_info beside the image')
-    return parser
+LISTED = 20  # frames whose reasons are printed; the manifest has all
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run velodyne_to_depth."""
-    args = arguments().parse_args(argv)
-    return cli.run(NAME, lambda: convert(args))
+    parser = arguments()
+    args = parser.parse_args(argv)
+    args.source, args.out = args.source.absolute(), args.out.absolute()  # the same on every worker
+    try:
+        settings = settings_of(args)
+    except DepthNodeError as error:
+        parser.error(str(error))
+    return cli.run(NAME, lambda: convert(args, settings))
 
 
-def convert(args: argparse.Namespace) -> int:
+def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
     """Make the depth maps that the arguments ask for; return 1 where a frame failed or nothing came of any."""
     start_s = time.perf_counter()
-    source = open_source(args)
+    require_format(args.manifest)
+    source = source_of(args)
     for text in source.warnings:
         cli.warn(NAME, text)
-    rows: list[Row] = []
+    maker = maker_of(source, settings, args)
+    description = describe(args, maker)
+    output = output_of(args)
+    with opened(maker, output, description, description['digest'], args.overwrite) as run:
+        make(run, args)
+        report(args, run, time.perf_counter() - start_s, quality(args, output.folder))
+    counts = run.records.counts()
+    return int(counts['failed'] > 0 or counts['ok'] + counts['partial'] == 0)
+
+
+def make(run: Run, args: argparse.Namespace) -> None:
+    """Do what is left, with a progress bar, and write the manifest, also after an interruption or on a full disk."""
     try:
-        for row in cli.progress(run(source, output_of(args), args.jobs), total=source.count):
-            rows.append(row)
-            if row.reason:
-                cli.warn(NAME, f'{row.name}: {row.reason}' if row.name else row.reason)
-    finally:
-        rows = finish(args.out, rows)
-    report(args, rows, time.perf_counter() - start_s)
-    return int(any(row.status == 'failed' for row in rows) or all(row.status == 'skipped' for row in rows))
+        with closing(run.rows(Engine(args.jobs, args.scheduler))) as rows:
+            for _ in cli.progress(rows, total=len(run.todo)):
+                pass
+    except BaseException:
+        with suppress(OutputError):  # the journal is what the next run goes on from
+            run.finish(args.manifest)
+        raise
+    run.finish(args.manifest)
 
 
-def open_source(args: argparse.Namespace) -> FolderSource | BagSource:
-    """Open the source as what it is. Raises one of our errors where it is neither, or broken."""
-    with_images = args.images != 'none' or args.overlay
-    topics = args.cloud_topic, args.image_topic, args.info_topic
-    if is_bag(args.source):
-        return BagSource.open(args.source, args.camera, with_images, topics)
-    if not args.source.is_dir():
-        raise DepthNodeError(f'{args.source}: expected a KITTI raw drive or a bag, got no such folder or bag file')
-    if any(topics):
-        raise DepthNodeError(f'{args.source}: expected a bag with the topics that were named, got a folder without one')
-    return FolderSource.open(args.source, args.camera, with_images, args.calib)
+def source_of(args: argparse.Namespace) -> Source:
+    """Open the source as what it is. Raises one of our errors where it is nothing known, or broken."""
+    return open_source(args.source, source_options(args))
 
 
-def is_bag(path: Path) -> bool:
-    """Tell whether a path is a bag's file, or a folder that holds a rosbag2."""
-    if not path.is_dir():
-        return path.suffix in BAG_SUFFIXES
-    return (path / 'metadata.yaml').exists() or any(file.suffix in BAG_SUFFIXES for file in path.iterdir())
+def maker_of(source: Source, settings: TruthSettings, args: argparse.Namespace) -> MapMaker:
+    """Return the maker of maps, with the scanner's poses where they are wanted and there are any.
+
+    Raises PosesError where there are none, and motion compensation or accumulation was asked for.
+    """
+    if settings.motion == 'off' and not settings.accumulate:
+        return MapMaker(source, settings, None)
+    try:
+        scanner = poses_of(source, args.poses, body=args.pose_body)
+        if scanner is None:
+            raise PosesError(f'{source.path}: expected poses, got --poses none')
+    except PosesError as error:
+        if settings.motion == 'on' or settings.accumulate or args.poses not in ('auto', 'none'):
+            raise
+        cli.warn(NAME, f'the motion of the scans is not undone (--motion off): {error}')
+        return MapMaker(source, replace(settings, motion='off'), None)
+    return MapMaker(source, settings, scanner.limited(settings.max_pose_gap_s, settings.max_speed_mps))
+
+
+def describe(args: argparse.Namespace, maker: MapMaker) -> dict[str, Any]:
+    """Return what settings.json holds: all that decides what the maps are, a digest of it, and where it came from.
+
+    The source's folder is not part of the digest: it may be mounted elsewhere next time. Its name is.
+    """
+    chosen = {name: str(value) for name in SOURCE_CHOICES if (value := getattr(args, name))}
+    decides = {**maker.settings.as_dict(), 'camera': args.camera, 'source_name': name_of(args.source),
+               'poses': args.poses, 'chosen': chosen, 'exposure_of': maker.source.exposure}
+    version = decides.pop('version')
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+    return {**decides, 'digest': digest, 'version': version, 'source': str(args.source.resolve())}
 
 
 def output_of(args: argparse.Namespace) -> Output:
-    """Return the output that the arguments ask for."""
-    return Output(args.out, args.mode, args.images, args.overlay)
+    """Return the output that the arguments ask for; the benchmark's layout has a folder for each drive."""
+    folder = args.out / name_of(args.source) if args.layout == 'benchmark' else args.out
+    return Output(folder, args.layout, args.images, args.overlay, args.sparse, args.camera)
 
 
-def finish(out: Path, rows: list[Row]) -> list[Row]:
-    """Mark and report the partial scans, now that all are known, and write the manifest, also after an interruption."""
-    rows = mark_partial(rows)
-    for row in rows:
-        if row.status == 'partial':
-            cli.warn(NAME, f'{row.name}: {row.reason}')
-    if rows:
-        try:
-            write_manifest(out / 'manifest.csv', rows)
-        except OSError as error:
-            raise DepthNodeError(f'{out / "manifest.csv"}: expected to write it, got: {error.strerror}') from error
-    return rows
+def name_of(source: Path) -> str:
+    """Return the name of a drive or bag."""
+    source = source.resolve()
+    return source.name if source.is_dir() else source.stem
 
 
-def report(args: argparse.Namespace, rows: list[Row], seconds: float) -> None:
-    """Print what was made, for people or as JSON."""
-    summary = summarize(rows)
+def report(args: argparse.Namespace, run: Run, seconds: float, judged: dict[str, Any]) -> None:
+    """Say which frames have a fault, and print what was made, for people or as JSON."""
+    for status in ('failed', 'skipped', 'partial'):
+        list_frames(run, status, args.manifest)
+    counts, medians = run.records.counts(), run.records.medians()
     if args.json:
-        cli.print_json({'out': str(args.out), 'mode': args.mode, **summary, 'seconds': round(seconds, 3)})
+        made = len(run.todo)
+        cli.print_json({'out': str(args.out), 'mode': run.work.maker.settings.mode, 'frames': sum(counts.values()),
+                        **counts, **medians, 'seconds': round(seconds, 3), 'kept': run.kept, 'made': made,
+                        'frames_per_s': round(made / seconds, 2), 'motion': run.work.maker.scanner is not None,
+                        'settings': run.work.digest, **judged})
         return
-    counts = ', '.join(f'{summary[status]} {status}' for status in STATUSES if summary[status])
-    print(f'{args.out}: {len(rows)} frames ({counts or "none"}), {summary["pixels"]} pixels each in the median '
-          f'({100 * summary["coverage"]:.1f} %), {seconds:.1f} s')
+    parts = [f'{count} {status}' for status, count in counts.items() if count]
+    kept = f', {run.kept} of them were there' if run.kept else ''
+    print(f'{args.out}: {sum(counts.values())} frames ({", ".join(parts) or "none"}){kept}, {medians["pixels"]} pixels '
+          f'each in the median ({100 * medians["coverage"]:.1f} %), {seconds:.1f} s')
 
 
-def summarize(rows: list[Row]) -> dict[str, Any]:
-    """Count the frames by status and take the medians of those that have a map."""
-    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
-    pixels = [row.pixels for row in rows if row.pixels is not None]
-    coverage = [row.coverage for row in rows if row.coverage is not None]
-    sizes = [row.png_bytes for row in rows if row.png_bytes is not None]
-    medians = [float(np.median(values)) if values else 0.0 for values in (pixels, coverage, sizes)]
-    return {'frames': len(rows), **counts, 'pixels': int(medians[0]), 'coverage': round(medians[1], 5),
-            'png_bytes': int(medians[2])}
+def list_frames(run: Run, status: str, suffix: str) -> None:
+    """Print the first frames of a status, each with its reason, and how many more there are."""
+    count = run.records.counts()[status]
+    for row, _ in zip(run.records.rows(status), range(LISTED), strict=False):
+        cli.warn(NAME, f'{row.name}: {row.reason}' if row.name else row.reason)
+    if count > LISTED:
+        cli.warn(NAME, f'{count - LISTED} more {status}: see {run.work.output.folder / f"manifest.{suffix}"}')
 
 
-def _count(text: str) -> int:
-    """Read a number of processes."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'expected a number of processes from 1 on, got {text!r}')
-    return int(text)
+def quality(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Write the report and the comparison that were asked for, and return what --json says of them.
+
+    Raises TruthSetError where there are no maps to judge.
+    """
+    judged: dict[str, Any] = {}
+    if args.report:
+        check = write_report(args.report, TruthSet.open(folder), title=name_of(args.source))
+        judged['calibration'] = {'verdict': check.verdict, 'text': check.text}
+    if args.compare:
+        comparison = compare_maps(folder, args.compare, args.camera)
+        judged['compared'] = comparison.total.as_dict()
+        if not args.json:
+            print(comparison.text())
+    if args.report and not args.json:
+        print(f'{args.report}: {judged["calibration"]["text"]}')
+    return judged
 
 
 if __name__ == '__main__':

@@ -6,12 +6,12 @@ One implementation serves both, so that the maps are the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 try:
     import numba
 except ImportError:  # no wheel for this Python or machine yet
-    numba = None
+    numba = None  # type: ignore[assignment]
 
 F = TypeVar('F', bound=Callable[..., Any])
 
@@ -26,12 +26,12 @@ def compiled(function: F) -> F:
     """
     if numba is None:
         return function
-    options = {'nogil': True, 'error_model': 'numpy'}
+    options: Any = {'nogil': True, 'error_model': 'numpy'}
     try:
-        result: F = numba.njit(cache=True, **options)(function)
+        result: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         result = numba.njit(**options)(function)
-    return result
+    return cast(F, result)
 
 
 def is_compiled() -> bool:

@@ -80,15 +80,13 @@ class MapMaker:
         reach = self.settings.accumulate
         scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries, reach)
         for index in range(chunk.first, chunk.stop):
-            window = scans.window(index)
-            yield self._map(window, index - max(index - reach, 0))
+            yield self._map(*scans.window(index))
 
-    def _map(self, window: list[Scan], reference: int) -> DepthMap | Failure:
-        scan = window[reference]
+    def _map(self, scan: Scan, others: list[Scan]) -> DepthMap | Failure:
         if scan.frame.entry.skip:
             return Failure(scan.frame.entry, scan.frame.entry.skip, skipped=True)
         try:
-            return self._drawn(scan, [other for other in window if other is not scan])
+            return self._drawn(scan, others)
         except (DepthNodeError, OSError) as error:
             return failure_of(scan.frame.entry, error)
 
@@ -105,7 +103,10 @@ class MapMaker:
             merged = np.where(steps > 0, steps, added.steps)
             steps, more = without_occluded(merged, step, spacing_of(merged))
             facts |= {'hidden': hidden + more, 'scans': added.scans + 1, 'added_points': added.points,
-                      'agreed_points': added.agreed, 'disagreement_m': median_m, 'disagreement_p95_m': p95_m}
+                      'agreed_points': added.agreed,
+                      'dropped_disagreeing': share(added.points - added.agreed, added.points),
+                      'disagreement_m': median_m, 'disagreement_p95_m': p95_m}
+        facts['dropped_hidden'] = share(facts['hidden'], facts['hidden'] + np.count_nonzero(steps))
         return DepthMap(scan.frame, steps, scan.exposure_ns, T_world_camera(scan, view), facts)
 
     def _alone(self, scan: Scan, view: View) -> Array:
@@ -146,6 +147,11 @@ def draw_scan(scan: Scan, view: View) -> Array:
     steps = np.zeros(view.lens.size.shape, np.uint16)
     draw(scan.points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
     return steps
+
+
+def share(part: int, whole: int) -> float:
+    """Return a part as a share, for the manifest."""
+    return round(part / whole, 5) if whole else 0.0
 
 
 def T_world_camera(scan: Scan, view: View) -> Array | None:

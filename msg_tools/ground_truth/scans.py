@@ -16,6 +16,7 @@ from .sources import Entry, Frame, Source, View
 from .trajectory import Trajectory
 
 MARGIN_M = 2.0  # how far outside the view a point may be before the motion of its scan is undone
+LONGEST_PERIOD_S = 0.25  # of a scanner; scans that are farther apart have a gap between them
 FAR_M = 120.0  # a turn of the camera moves points at this distance by its angle times it
 
 
@@ -82,14 +83,24 @@ class Scans:
         self._kept: dict[int, Scan] = {}
         self._next = 0
 
-    def window(self, center: int) -> list[Scan]:
-        """Return the scans up to `reach` before and after an entry, its own among them, in order."""
+    def window(self, center: int) -> tuple[Scan, list[Scan]]:
+        """Return the scan of an entry, and those up to `reach` before and after it, in order.
+
+        Where frames are missing, those beyond the gap are left out: the world has moved on.
+        """
         low, high = max(0, center - self._reach), min(len(self._entries), center + self._reach + 1)
         while self._next < high:
             self._kept[self._next] = self._exposures.scan(next(self._frames), self._travel(self._next))
             self._next += 1
         self._kept = {index: scan for index, scan in self._kept.items() if index >= low}
-        return [self._kept[index] for index in range(low, high)]
+        others = [self._kept[index] for index in range(low, high) if index != center and self._is_near(index, center)]
+        return self._kept[center], others
+
+    def _is_near(self, index: int, center: int) -> bool:
+        stamps_ns = self._exposures.of(self._entries[index]), self._exposures.of(self._entries[center])
+        if stamps_ns[0] is None or stamps_ns[1] is None:
+            return False
+        return abs(stamps_ns[0] - stamps_ns[1]) <= self._reach * LONGEST_PERIOD_S * 1e9
 
     def _travel(self, index: int) -> Array | None:
         """Return where the scanner was at the exposures around an entry; those that are not known count for nothing."""

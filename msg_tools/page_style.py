@@ -1,8 +1,4 @@
-"""The looks of depth_eval's report: one style sheet, light and dark, nothing from the network."""
-
-COLORS = {'prediction': '#2f7bf5', 'row_mean': '#f0a020', 'flat_ground': '#98a1ad'}
-OTHERS = ('#12a879', '#a45cf0', '#e4508a', '#13a8c4')  # of what is measured beside
-ORACLE, CHANCE = '#12a879', '#98a1ad'
+"""The looks of our reports: one style sheet, light and dark, nothing from the network."""
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5d6877; --line: #e3e7ec; --paper: #f6f7f9; --card: #fff; --mark: #2f7bf5; }
@@ -53,5 +49,12 @@ figcaption { color: var(--soft); font-size: 12.5px; margin-top: 3px; }
 .ramp { width: 250px; font-size: 12px; color: var(--soft); }
 .ramp i { display: block; height: 10px; border-radius: 5px; }
 .ramp div { display: flex; justify-content: space-between; }
+.one { max-width: 560px; }
+.pictures.close { grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 540px)); }
+.verdict { color: var(--ink); font-weight: 600; border-left: 4px solid var(--soft); padding-left: 12px; }
+.verdict.fits { border-color: #12a879; } .verdict.misfit { border-color: #e0304a; }
+table.words th, table.words td { text-align: left; padding-left: 0; padding-right: 18px; }
+.words span { white-space: normal; overflow-wrap: anywhere; display: inline-block; min-width: 180px; }
+.bar { display: inline-block; height: 10px; border-radius: 3px; background: var(--mark); vertical-align: middle; }
 footer { color: var(--soft); font-size: 13px; margin-top: 22px; }
 """
