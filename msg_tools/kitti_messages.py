@@ -163,7 +163,7 @@ def imu_message(stamp_ns: int, record: OxtsRecord) -> Any:
 
 
 def odometry_message(stamp_ns: int, record: OxtsRecord, T_start_imu: Array) -> Any:
-    """Return the nav_msgs/Odometry of the IMU by its velocities: smooth, where the receiver's position of /tf wanders."""
+    """Return the nav_msgs/Odometry of the IMU by its velocities: smooth, while the position of /tf wanders."""
     pose = message('geometry_msgs/Pose', position=point(T_start_imu[:3, 3]),
                    orientation=quaternion(quaternion_of(T_start_imu[:3, :3])))
     twist = message('geometry_msgs/Twist', linear=vector(record.R_world_imu.T @ [record.ve, record.vn, record.vu]),

@@ -1,4 +1,4 @@
-"""Folders of KITTI's benchmarks as sources: what they hold of the drive they were made of, and what is wrong with some."""
+"""Folders of KITTI's benchmarks as sources: they hold what the drive does that they were made of; and wrong ones."""
 
 import pickle
 import shutil
@@ -75,7 +75,9 @@ def test_odometry(tiny_drive, tmp_path, camera):
 def test_odometrys_poses_are_of_camera_0(tiny_drive, tmp_path):
     source = KittiOdometrySource.open(write_odometry(tiny_drive, tmp_path / 'odometry'))
     T = source.trajectory().poses
-    assert np.allclose(np.linalg.inv(T[0]) @ T[1], [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])  # its z is x
+    one_forward = np.eye(4)
+    one_forward[0, 3] = 1.0
+    assert np.allclose(np.linalg.inv(T[0]) @ T[1], one_forward)  # the camera's z is the Velodyne's x
 
 
 def test_odometry_without_poses_says_where_they_should_be(tiny_drive, tmp_path):

@@ -104,7 +104,8 @@ class BagSource:
         if body == 'camera' and self.extrinsics.fixed is not None:
             return self.extrinsics.fixed
         with BagReader(self.path) as bag:
-            return fixed_transform(bag, 'the pose file', self.camera.frame if body == 'camera' else body, self.cloud_frame)
+            frame = self.camera.frame if body == 'camera' else body
+            return fixed_transform(bag, 'the pose file', frame, self.cloud_frame)
 
     def _keys(self, places: Places) -> list[Key]:
         topics = self.topics.cloud, self.topics.image, self.topics.right

@@ -32,7 +32,7 @@ def kiss_trajectory(source: Source, entries: Sequence[Entry], max_range_m: float
         points = frame.points
         if frame.error is not None or points is None or frame.entry.cloud_stamp_ns is None:
             continue
-        valid: Array = np.isfinite(points[:, :3]).all(1) & points[:, :3].any(1)
+        valid = np.asarray(np.isfinite(points[:, :3]).all(1) & points[:, :3].any(1))
         if np.count_nonzero(valid) < MIN_POINTS:
             continue
         offsets_s = offsets_of(frame, points)

@@ -1,8 +1,9 @@
 """KITTI's depth benchmark, whose scans are depth maps of the camera: their pixels become points again.
 
-A drive is DRIVE/proj_depth/velodyne_raw/image_0N/FRAME.png; images, calibration, stamps and OXTS are in the raw drive of
-the same name. The selection is {velodyne_raw, image, intrinsics}/*, single frames without poses. A point comes back as
-far off as the map's pixels are: half of one to the side, 2 mm in depth. Source: Uhrig et al., "Sparsity Invariant CNNs".
+A drive is DRIVE/proj_depth/velodyne_raw/image_0N/FRAME.png; images, calibration, stamps and OXTS are in the raw drive
+of the same name. The selection is {velodyne_raw, image, intrinsics}/*, single frames without poses. A point comes back
+as far off as the map's pixels are: half of one to the side, 2 mm in depth. Source: Uhrig et al., "Sparsity Invariant
+CNNs", 3DV 2017.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class KittiBenchmarkSource:
 
 @dataclass(frozen=True, eq=False)
 class KittiSelectionSource:
-    """The benchmark's selection of cropped frames: every frame has a camera of its own, which stands for the scanner."""
+    """The benchmark's selection of cropped frames: every frame has a camera of its own, which is the scanner too."""
 
     path: Path
     with_images: bool = True

@@ -19,7 +19,7 @@ from ..depth_png import read_depth_png
 from ..errors import CalibrationError, CloudError, DepthNodeError, ImageError, PosesError
 from ..image_file import image_size
 from ..kitti import IMAGE_SUFFIXES, read_scan
-from ..rotation import inverse
+from ..rotation import inverse, rigid
 from .lens import Lens
 from .sources import Entry, Frame, View, check_size
 from .trajectory import Trajectory
@@ -70,7 +70,8 @@ class FilesSource:
         assert rig.camera is not None
         P = rig.camera.p.reshape(3, 4)
         lens = Lens(Intrinsics.from_matrix(P, _size(files, rig)))
-        return View(lens, rig.T_cam_scanner, self._baseline_m(files, P))
+        product = None if rig.T_cam0_scanner is None else P @ rig.T_cam0_scanner
+        return View(lens, rigid(rig.T_cam_scanner), self._baseline_m(files, P), product)
 
     def trajectory(self) -> Trajectory:
         """Raise PosesError: there are none."""
@@ -83,7 +84,8 @@ class FilesSource:
         if body == 'camera' and self.listed:
             rig = rig_of(self.listed[0].payload.calibration, self.camera)
             return rig.T_cam_scanner if rig.T_cam0_scanner is None else rig.T_cam0_scanner
-        raise PosesError(f'{self.path}: expected poses of the scanner or the camera, got {body!r}, whose place is unknown')
+        raise PosesError(f'{self.path}: expected poses of the scanner or the camera, got {body!r}, whose place is '
+                         'unknown')
 
     def _read(self, entry: Entry) -> Frame:
         files: Files = entry.payload
@@ -155,4 +157,5 @@ def _size(files: Files, rig: Rig) -> Size:
     for path in (files.image, files.scan if files.scan.suffix == '.png' else None):
         if path is not None and path.is_file():
             return image_size(path)
-    raise CalibrationError(f'{files.calibration}: expected an image of the size that it is for, found none at {files.image}')
+    raise CalibrationError(f'{files.calibration}: expected an image of the size that it is for, found none at '
+                           f'{files.image}')

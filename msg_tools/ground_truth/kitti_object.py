@@ -24,7 +24,8 @@ def open_object(path: Path, camera: int = 2, with_images: bool = True) -> FilesS
     for scan in _scans(path):
         image = picture(path / f'image_{camera}' / scan.stem)
         right = picture(path / f'image_{RIGHT_OF.get(camera, camera)}' / scan.stem)
-        files = Files(scan, path / f'calib/{scan.stem}.txt', image, right if right != image and right.is_file() else None)
+        pair = right if right != image and right.is_file() else None
+        files = Files(scan, path / f'calib/{scan.stem}.txt', image, pair)
         entries.append(Entry(scan.stem, int(scan.stem), None, None, files))
     return FilesSource(path, camera, with_images, tuple(entries))
 

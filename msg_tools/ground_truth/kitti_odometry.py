@@ -1,7 +1,7 @@
 """A sequence of KITTI's odometry benchmark: sequences/NN/{velodyne, image_0..3, calib.txt, times.txt}, poses/NN.txt.
 
-Its scans were compensated for their motion already, as its readme says: all points are of the stamp. The poses are of the
-rectified camera 0.
+Its scans were compensated for their motion already, as its readme says: all points are of the stamp. The poses are of
+the rectified camera 0.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class KittiOdometrySource(FilesSource):
     def trajectory(self) -> Trajectory:
         """Return where the Velodyne was. Raises PosesError: sequences from 11 on have no poses."""
         if not self.pose_file.is_file():
-            raise PosesError(f'{self.pose_file}: expected the poses of the sequence, found none; there are none from 11 on')
+            raise PosesError(f'{self.pose_file}: expected the poses of the sequence, found none; from 11 on there '
+                             'are none')
         return read_poses(self.pose_file, self.listed).of_body(self.T_body_scanner('camera'))
 
 

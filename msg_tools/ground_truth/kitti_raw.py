@@ -74,7 +74,7 @@ class KittiRawSource:
         """Read the scans and find the images."""
         for entry in entries:
             try:
-                yield self.frame(entry, self.drive.read_scan(entry.frame))
+                yield self._read(entry)
             except (DepthNodeError, OSError) as error:
                 yield Frame(entry, error=error)
 
@@ -109,7 +109,7 @@ class KittiRawSource:
         return np.eye(4)
 
     def frame(self, entry: Entry, points: Array) -> Frame:
-        """Return a frame of points with its turn and images. Raises ImageError where one is missing or of other size."""
+        """Return a frame of points with its turn and images. Raises ImageError where one is missing or another size."""
         frame = Frame(entry, points, turn_s=self._turn_s(entry.frame))
         if self.with_images:
             path = self.drive.image_path(self.camera, entry.frame)
@@ -117,6 +117,9 @@ class KittiRawSource:
             frame.image = path
             frame.right = self._right(entry.frame)
         return frame
+
+    def _read(self, entry: Entry) -> Frame:
+        return self.frame(entry, self.drive.read_scan(entry.frame))
 
     def _right(self, frame: int) -> Path | None:
         """Return the image of the right camera where this one is a pair's left and the file is there."""
@@ -133,7 +136,8 @@ class KittiRawSource:
         right = calibration.cameras.get(RIGHT_OF.get(self.camera, -1))
         baseline = None if right is None else float(
             calibration.camera(self.camera).T_cam_rect0[0, 3] - right.T_cam_rect0[0, 3])
-        return View(lens, rigid(calibration.T_cam_velo(self.camera)), baseline, calibration.P_velo_to_image(self.camera))
+        T_cam_velo = rigid(calibration.T_cam_velo(self.camera))
+        return View(lens, T_cam_velo, baseline, calibration.P_velo_to_image(self.camera))
 
     def _turn_s(self, frame: int) -> tuple[float, float] | None:
         """Return when the scan began and ended [s after its stamp]; None where that is not known."""

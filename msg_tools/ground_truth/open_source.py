@@ -22,11 +22,11 @@ BAG_SUFFIXES = '.bag', '.mcap', '.db3'
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What is wanted of a source; `bag` is for bags only, its camera and images are these.
+    """What is wanted of a source; `bag` is for bags only, the rest of it is overruled by these.
 
-    `calibration` is the folder of KITTI's files, where they are not beside the drive, or a bag's calibration file. `raw`
-    is where the raw drives of the depth benchmark are. `turn_s` is how long a turn takes of which neither the points nor
-    the source tell.
+    `calibration` is the folder of KITTI's files, where they are not beside the drive, or a bag's calibration file.
+    `raw` is where the raw drives of the depth benchmark are. `turn_s` is how long a turn takes of which neither the
+    points nor the source tell.
     """
 
     camera: int = 2
@@ -71,8 +71,8 @@ def _only_drive(path: Path) -> Path | None:
     """Return the drive of a day's folder that has but one. Raises DepthNodeError where it has several."""
     drives = sorted(child for child in path.iterdir() if _is_raw(child)) if path.is_dir() else []
     if len(drives) > 1:
-        raise DepthNodeError(f'{path}: expected one drive, got {len(drives)}: {", ".join(drive.name for drive in drives[:5])}'
-                             f'{", ..." if len(drives) > 5 else ""}; name one')
+        raise DepthNodeError(f'{path}: expected one drive, got {len(drives)}: '
+                             f'{", ".join(drive.name for drive in drives[:5])}; name one')
     return drives[0] if drives else None
 
 
@@ -83,7 +83,7 @@ def _is_bag(path: Path) -> bool:
 
 
 def _is_raw(path: Path) -> bool:
-    return (path / SCANS).is_dir() or ((path / 'image_02/data').is_dir() and (path / 'image_02/timestamps.txt').exists())
+    return (path / SCANS).is_dir() or (path / 'image_02/data').is_dir()
 
 
 def _is_odometry(path: Path) -> bool:

@@ -41,8 +41,8 @@ def _lines(path: Path) -> list[list[str]]:
     lines = [words for words in lines if words and not words[0].startswith('#')]
     counts = sorted({len(words) for words in lines})
     if counts not in ([KITTI_COUNT], [TUM_COUNT]):
-        raise PosesError(f"{path}: expected {KITTI_COUNT} numbers a line (KITTI's) or {TUM_COUNT} (TUM's: stamp tx ty tz "
-                         f'qx qy qz qw), got {" or ".join(map(str, counts)) or "an empty file"}')
+        raise PosesError(f"{path}: expected {KITTI_COUNT} numbers a line (KITTI's) or {TUM_COUNT} (TUM's: stamp tx ty "
+                         f'tz qx qy qz qw), got {" or ".join(map(str, counts)) or "an empty file"}')
     return lines
 
 
@@ -76,7 +76,8 @@ def _stamps(path: Path, count: int, entries: Sequence[Entry]) -> tuple[Array, Ar
 
     A line for each frame number from 0 on, as KITTI has it, or one for each frame that there is.
     """
-    known = [(i, entry.frame, entry.cloud_stamp_ns) for i, entry in enumerate(entries) if entry.cloud_stamp_ns is not None]
+    known = [(i, entry.frame, entry.cloud_stamp_ns) for i, entry in enumerate(entries)
+             if entry.cloud_stamp_ns is not None]
     last = max((frame for _, frame, _ in known), default=-1)
     if not known:
         raise PosesError(f'{path}: expected frames with stamps, which the file itself does not have, got none')
@@ -84,7 +85,8 @@ def _stamps(path: Path, count: int, entries: Sequence[Entry]) -> tuple[Array, Ar
         return np.array([frame for _, frame, _ in known]), np.array([stamp for *_, stamp in known], np.int64)
     if count == len(entries):
         return np.array([i for i, *_ in known]), np.array([stamp for *_, stamp in known], np.int64)
-    raise PosesError(f'{path}: expected a pose for each frame, {len(entries)}, or for each number up to {last}, got {count}')
+    raise PosesError(f'{path}: expected a pose for each frame, {len(entries)}, or for each number up to {last}, '
+                     f'got {count}')
 
 
 def _stamp_ns(path: Path, word: str) -> int:

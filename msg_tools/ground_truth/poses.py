@@ -20,16 +20,28 @@ from .trajectory import EDGE_S, Trajectory
 KISS = 'kiss-icp'
 
 
-def poses_of(source: Source, how: str = 'auto', entries: Sequence[Entry] | None = None, body: str = '') -> Trajectory | None:
+def poses_of(
+    source: Source, how: str = 'auto', entries: Sequence[Entry] | None = None, body: str = ''
+) -> Trajectory | None:
     """Return where the scanner was; None for 'none'. Raises PosesError saying what was looked for.
 
     `how` is auto (OXTS of KITTI's raw data, the odometry benchmark's poses, a bag's /tf or only odometry), tf or
-    tf:FRAME (the fixed frame), a topic of nav_msgs/Odometry, a pose file (KITTI's or TUM's), or kiss-icp. `body` is what
-    a file's poses are of: scanner, camera or imu, or a frame of a bag; default: KITTI's camera (rectified 0), TUM's
-    scanner. `entries` are the source's where they are known already.
+    tf:FRAME (the fixed frame), a topic of nav_msgs/Odometry, a pose file (KITTI's or TUM's), or kiss-icp. `body` is
+    what a file's poses are of: scanner, camera or imu, or a frame of a bag; default: KITTI's camera (rectified 0),
+    TUM's scanner. `entries` are the source's where they are known already.
     """
     if how == 'none':
         return None
+    if how == KISS:
+        return kiss_trajectory(source, source.entries() if entries is None else entries)
+    found = _named(source, how, body, entries)
+    if entries is not None:
+        check_overlap(how, found, entries)
+    return found
+
+
+def _named(source: Source, how: str, body: str, entries: Sequence[Entry] | None) -> Trajectory:
+    """Return where the scanner was, as something recorded it."""
     if how == 'auto':
         return source.trajectory()
     if how == 'tf' or how.startswith('tf:'):
@@ -38,15 +50,14 @@ def poses_of(source: Source, how: str = 'auto', entries: Sequence[Entry] | None 
     if how.startswith('/') and not Path(how).is_file() and isinstance(source, BagSource):
         with BagReader(source.path) as bag:
             return odometry_trajectory(bag, how, source.cloud_frame)
-    entries = source.entries() if entries is None else entries
-    return kiss_trajectory(source, entries) if how == KISS else file_trajectory(source, Path(how), entries, body)
+    return file_trajectory(source, Path(how), source.entries() if entries is None else entries, body)
 
 
 def file_trajectory(source: Any, path: Path, entries: Sequence[Entry], body: str = '') -> Trajectory:
     """Return where the scanner was, from a pose file. Raises PosesError, also where it is of another time."""
     if not path.is_file():
-        raise PosesError(f'{path}: expected auto, none, tf, tf:FRAME, kiss-icp, a topic of a bag, or a pose file, found no '
-                         'such file')
+        raise PosesError(f'{path}: expected auto, none, tf, tf:FRAME, kiss-icp, a topic of a bag, or a pose file, '
+                         'found no such file')
     body = body or ('scanner' if is_tum(path) else 'camera')
     trajectory = read_poses(path, entries)
     check_overlap(str(path), trajectory, entries)
@@ -59,8 +70,8 @@ def check_overlap(name: str, trajectory: Trajectory, entries: Sequence[Entry]) -
     first, last = int(trajectory.stamps_ns[0]), int(trajectory.stamps_ns[-1])
     edge_ns = EDGE_S * 1e9
     if len(stamps) and not ((stamps >= first - edge_ns) & (stamps <= last + edge_ns)).any():
-        raise PosesError(f'{name}: expected poses from {stamps.min()} to {stamps.max()} ns, when the clouds were taken, got '
-                         f'them from {first} to {last} ns: are they of another recording, or clock?')
+        raise PosesError(f'{name}: expected poses from {stamps.min()} to {stamps.max()} ns, when the clouds were '
+                         f'taken, got them from {first} to {last} ns: are they of another recording, or clock?')
 
 
 def _bag(source: Source, how: str) -> BagSource:
