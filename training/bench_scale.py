@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('drive', nargs='?', type=Path, metavar='DRIVE', help='default: a synthetic one is made')
     parser.add_argument('--frames', type=int, default=1000, metavar='N', help='of the long drive (default 1000)')
     parser.add_argument('--jobs', type=int, nargs='+', default=[1, 2], metavar='N', help='default: 1 2')
+    parser.add_argument('--bag', type=float, nargs='+', default=[], metavar='GB',
+                        help='instead: bags of these sizes, made of the long drive (default: none)')
     parser.add_argument('--options', nargs=argparse.REMAINDER, default=[], metavar='...',
                         help='the rest of the line goes to velodyne_to_depth, such as --accumulate 5')
     parser.add_argument('--json', action='store_true')
@@ -51,17 +54,43 @@ def main(argv: list[str] | None = None) -> int:
 def report(args: argparse.Namespace) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        short = args.drive or write_drive(folder, frames=8, jobs=0)
-        drive = long_drive(short, Path(folder) / 'long', args.frames)
-        rows = [run(drive, Path(folder) / f'out{jobs}', jobs, args.options) for jobs in args.jobs]
+        short, place = args.drive or write_drive(folder, frames=8, jobs=0), Path(folder)
+        rows = bag_rows(short, place, args) if args.bag else drive_rows(short, place, args)
     for row in rows:
         row['ratio'] = round(row['frames_per_s'] / rows[0]['frames_per_s'], 2)
     if args.json:
         cli.print_json({'frames': args.frames, 'options': args.options, 'runs': rows})
         return
-    head = 'jobs', 'frames/s', 'ratio', 'most memory of a worker, MB: first quarter, last quarter', 'main process, MB'
-    print(md_table([head, *((row['jobs'], cell(row['frames_per_s']), row['ratio'],
+    head = 'GB', 'frames', 'jobs', 'frames/s', 'ratio', 'most memory of a worker, MB: first quarter, last quarter', 'main process, MB'
+    print(md_table([head, *((cell(row['gigabytes']), row['frames'], row['jobs'], cell(row['frames_per_s']), row['ratio'],
                              f'{row["first_mb"]:.0f}, {row["last_mb"]:.0f}', cell(row['main_mb'])) for row in rows)]))
+
+
+def drive_rows(short: Path, folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run the command over a long drive with each number of processes."""
+    drive = long_drive(short, folder / 'long', args.frames)
+    size = sum(file.stat().st_size for file in (drive / SCANS / 'data').iterdir()) / 1e9
+    return [{'gigabytes': size, **run(drive, folder / f'out{jobs}', jobs, args.options)} for jobs in args.jobs]
+
+
+def bag_rows(short: Path, folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run the command over bags of each size, made by kitti_to_bag."""
+    rows = []
+    for i, gigabytes in enumerate(args.bag):
+        frames = max(2, round(gigabytes * 1e9 / bytes_per_frame(short)))
+        drive, bag = long_drive(short, folder / f'long{i}', frames), folder / f'bag{i}'
+        subprocess.run([sys.executable, '-m', 'msg_tools.kitti_bag', str(drive), str(bag)], check=True,
+                       stdout=subprocess.DEVNULL)
+        size = sum(file.stat().st_size for file in bag.iterdir()) / 1e9
+        rows += [{'gigabytes': size, **run(bag, folder / f'out{i}_{jobs}', jobs, args.options)} for jobs in args.jobs]
+        shutil.rmtree(bag)
+    return rows
+
+
+def bytes_per_frame(drive: Path) -> int:
+    """Return about how many bytes of a bag a frame takes: a cloud with times, and an image as it is published."""
+    source = KittiDrive(drive)
+    return source.read_scan(source.scans()[0]).nbytes * 5 // 4 + 3 * source.camera(2).size.pixels
 
 
 def run(source: Path, out: Path, jobs: int, options: Sequence[str]) -> dict[str, Any]:
@@ -99,7 +128,8 @@ class Memory:
     def facts(self) -> dict[str, float]:
         """Return the most memory of a worker in the first and the last quarter of the run, and of the main process."""
         quarter = max(1, len(self.workers) // 4)
-        return {'first_mb': max(self.workers[:quarter], default=0.0), 'last_mb': max(self.workers[-quarter:], default=0.0),
+        first, last = self.workers[:quarter], self.workers[-quarter:]
+        return {'first_mb': max(first, default=0.0), 'last_mb': max(last, default=0.0),
                 'main_mb': max(self.main, default=0.0)}
 
     def _sample(self) -> None:

@@ -156,7 +156,8 @@ def quality(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     judged: dict[str, Any] = {}
     if args.report:
         check = write_report(args.report, TruthSet.open(folder), title=name_of(args.source))
-        judged['calibration'] = {'verdict': check.verdict, 'text': check.text}
+        judged['calibration'] = {'verdict': check.verdict, 'text': check.text, 'score': round(check.score, 4),
+                                 'chance': round(check.chance, 4)}
     if args.compare:
         comparison = compare_maps(folder, args.compare, args.camera)
         judged['compared'] = comparison.total.as_dict()
