@@ -53,7 +53,7 @@ $(VENV)/run.stamp: $(VENV)/torch.stamp setup.py
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/run.stamp setup.py
-	$(PIP) -e '.[ros,openvino,onnx,int8,train,dev]'
+	$(PIP) -e '.[ros,openvino,onnx,int8,train,truth,cluster,dev]'
 	@touch $@
 
 clean:
