@@ -13,7 +13,7 @@ import pytest
 from fixtures_kitti import write_tiny_drive
 from fixtures_sources import FaultySource, kill, kill_once, stumble
 
-from msg_tools.ground_truth import cli
+from msg_tools.ground_truth import cli, processes
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
 from msg_tools.ground_truth.resume import only_run
 from msg_tools.ground_truth.spans import Span, span_length, spans
@@ -157,14 +157,17 @@ def test_frame_that_kills_every_process_is_given_up(tmp_path, out, faulty):
     assert len(rows) == 10
 
 
-def test_frame_that_kills_takes_only_those_along_that_it_would_be_added_to(tmp_path, out, faulty):
+@pytest.mark.slow
+def test_frame_that_kills_takes_only_those_along_that_it_would_be_added_to(tmp_path, out, faulty, monkeypatch):
+    monkeypatch.setattr(processes, 'TRIES', 1)
     drive = write_tiny_drive(tmp_path, frames=12)
     faulty(faults={5: kill})
     assert convert(drive, out, '--jobs', 2, '--accumulate', 1, '--occlusion', 'off') == 1
     assert [frame for frame, row in manifest(out).items() if row['status'] == 'failed'] == [4, 5, 6]
 
 
-def test_processes_that_all_die_end_the_run(tmp_path, out, faulty, capsys):
+def test_processes_that_all_die_end_the_run(tmp_path, out, faulty, monkeypatch, capsys):
+    monkeypatch.setattr(processes, 'DEATHS_PER_SCAN', 3)
     drive = write_tiny_drive(tmp_path, frames=10)
     faulty(faults=dict.fromkeys(range(10), kill))
     assert convert(drive, out, '--jobs', 2) == 1
@@ -173,13 +176,15 @@ def test_processes_that_all_die_end_the_run(tmp_path, out, faulty, capsys):
 
 
 COMMAND = """
+import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from fixtures_sources import FaultySource, kill
-from msg_tools.ground_truth import cli
+from msg_tools.ground_truth import cli, processes
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
 if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
     cli.source_of = lambda args: FaultySource(KittiRawSource.open(args.source, 2, True), Path(), {how})
     sys.exit(cli.main(sys.argv[1:]))
 """

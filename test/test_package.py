@@ -90,7 +90,7 @@ def test_every_file_beside_the_code_is_installed(setup_arguments):
     for package in setup_arguments['packages']:
         folder = package_folder(setup_arguments, package)
         known = {path for pattern in setup_arguments['package_data'].get(package, ()) for path in folder.glob(pattern)}
-        inner = [p for p in folder.rglob('*') if p.is_file() and p.suffix not in ('.py', '.pyc', '.md')]
+        inner = [p for p in folder.rglob('*') if p.is_file() and p.suffix not in ('.py', '.pyc', '.md', '.nbi', '.nbc')]
         own = {p for p in inner if not any((q / '__init__.py').exists() for q in p.parents if folder in q.parents)}
         assert own <= known
 
