@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msg_tools.ground_truth.kernels import azimuth_offsets, moved, within
+from msg_tools.ground_truth.kernels import azimuth_of, azimuth_offsets, moved, within
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
 from msg_tools.ground_truth.motion import apply, compensated, offsets_of
 from msg_tools.ground_truth.sources import Entry, Frame
@@ -29,6 +29,16 @@ def shot(world: np.ndarray, offsets_s: np.ndarray, scanner: Trajectory) -> np.nd
 def test_times_by_azimuth_clockwise_from_the_rear():
     points = np.array([[-1, 1e-6, 0], [0, 1, 0], [1, 0, 0], [0, -1, 0], [-1, -1e-6, 0]])
     assert np.allclose(azimuth_offsets(points, -0.05, TURN_S), [-0.05, -0.025, 0.0, 0.025, 0.05], atol=1e-6)
+
+
+def test_azimuth_is_that_of_atan2_all_around():
+    angles = np.linspace(-np.pi, np.pi, 10_001)
+    for distance in (1e-3, 1.0, 80.0):
+        x, y = distance * np.cos(angles), distance * np.sin(angles)
+        found = np.array([azimuth_of(a, b) for a, b in zip(x, y, strict=True)])
+        assert np.abs(found - np.arctan2(y, x)).max() < 2e-6
+    assert azimuth_of(0.0, 0.0) == 0.0
+    assert np.isnan(azimuth_of(np.nan, 1.0))
 
 
 def test_a_point_that_was_seen_earlier_lies_nearer_now():

@@ -14,6 +14,8 @@ from .compiled import compiled
 from .lens import BROWN, FISHEYE
 
 STEPS_PER_M = 256.0
+ARCTAN = (0.9999772826882909, -0.33262436484765656, 0.1935503787201669, -0.11645236795002468, 0.05267611973643892,
+          -0.011730601658994089)
 NEAREST_M, FAR_M = 0.5 / STEPS_PER_M, 65535.5 / STEPS_PER_M  # what rounds to 1 to 65535 steps
 SURFACE = 1.3  # from one beam to the next a surface seldom recedes by more: a level road does beyond 40 m
 
@@ -47,8 +49,27 @@ def azimuth_offsets(points: Array, start_s: float, turn_s: float) -> Array:
     """
     result = np.empty(len(points), np.float32)
     for i in range(len(points)):
-        result[i] = start_s + turn_s * (0.5 - math.atan2(points[i, 1], points[i, 0]) / (2 * math.pi))
+        result[i] = start_s + turn_s * (0.5 - azimuth_of(points[i, 0], points[i, 1]) / (2 * math.pi))
     return result
+
+
+@compiled
+def azimuth_of(x: float, y: float) -> float:
+    """Return atan2(y, x) [rad] to 2e-6, which is 30 ns of a turn: quicker than the exact one.
+
+    The polynomial fits the arc tangent between 0 and 1 with the least greatest error.
+    """
+    ax, ay = abs(np.float64(x)), abs(np.float64(y))
+    low, high = min(ax, ay), max(ax, ay)
+    q = low / high if high > 0 else high  # 0 at the origin
+    q2 = q * q
+    a1, a3, a5, a7, a9, a11 = ARCTAN
+    angle = q * (a1 + q2 * (a3 + q2 * (a5 + q2 * (a7 + q2 * (a9 + q2 * a11)))))
+    if ay > ax:
+        angle = math.pi / 2 - angle
+    if x < 0:
+        angle = math.pi - angle
+    return -angle if y < 0 else angle
 
 
 @compiled

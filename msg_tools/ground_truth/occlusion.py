@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..camera import Array
@@ -50,10 +51,17 @@ def without_occluded(steps: Array, step: Step, spacing: Spacing) -> tuple[Array,
     if step.is_off:
         return steps, 0
     rows, columns = (int(np.clip(np.ceil(0.55 * gap), 1, MOST_PX)) for gap in (spacing.rows, 1.8 * spacing.columns))
-    hidden = seen_through(steps, rows, columns, step.metres, step.share, FLOOR_FACTOR * spacing.floor_slope)
+    hidden = seen_through(steps, nearest_around(steps, rows, columns), rows, columns, step.metres, step.share,
+                          FLOOR_FACTOR * spacing.floor_slope)
     result = steps.copy()
     result.flat[hidden] = 0
     return result, len(hidden)
+
+
+def nearest_around(steps: Array, rows: int, columns: int) -> Array:
+    """Return the least depth of a window around each pixel of a map uint16 (H, W), 65535 where it has none."""
+    window = np.ones((2 * rows + 1, 2 * columns + 1), np.uint8)
+    return np.asarray(cv2.erode(np.where(steps == 0, np.uint16(65535), steps), window))
 
 
 def _median(values: Array, default: float = 1.0) -> float:

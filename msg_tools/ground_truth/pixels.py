@@ -21,7 +21,7 @@ def gaps(depth: Array, every: int) -> tuple[Array, Array, Array]:
     same everywhere, 1 / (focal length [px] * height of the camera [m]).
     """
     height, width = depth.shape
-    points = np.flatnonzero(depth)[::every]
+    points = every_nth(depth, every)
     below, right, slope = np.zeros(len(points), np.int64), np.zeros(len(points), np.int64), np.zeros(len(points))
     for i in range(len(points)):
         v, u = divmod(points[i], width)
@@ -43,12 +43,26 @@ def gaps(depth: Array, every: int) -> tuple[Array, Array, Array]:
 
 
 @compiled
-def seen_through(depth: Array, rows: int, columns: int, metres: float, share: float, slope: float) -> Array:
+def every_nth(depth: Array, every: int) -> Array:
+    """Return the flat indices int64 (n,) of every n-th pixel that has a depth."""
+    flat, passed, found = depth.ravel(), 0, 0
+    result = np.empty(depth.size // every + 1, np.int64)
+    for i in range(len(flat)):
+        if flat[i]:
+            if passed % every == 0:
+                result[found] = i
+                found += 1
+            passed += 1
+    return result[:found]
+
+
+@compiled
+def seen_through(depth: Array, nearest: Array, rows: int, columns: int, metres: float, share: float, slope: float) -> Array:
     """Return the flat indices int64 (n,) of points that lie behind what surrounds them.
 
     Such a point has nearer ones on its left and on its right within a window of +-rows and +-columns, or one beside it.
     Nearer is by `metres` and by `share` of the depth, and by more than a floor that rises by `slope` (see gaps) would
-    be.
+    be. `nearest` (H, W) is the least depth of each window: where that is not nearer, nothing is looked at.
     """
     height, width = depth.shape
     result = np.empty(depth.size, np.int64)
@@ -59,6 +73,8 @@ def seen_through(depth: Array, rows: int, columns: int, metres: float, share: fl
                 continue
             z = np.float64(depth[v, u])
             limit = z - max(256.0 * metres, share * z)
+            if nearest[v, u] >= limit:
+                continue
             left, right = False, False
             for y in range(max(v - rows, 0), min(v + rows + 1, height)):
                 # of a floor: 256 / q - 256 / z > rows between them * slope, without a division for each pixel

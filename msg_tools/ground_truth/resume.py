@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -21,6 +20,11 @@ from .output import Output, writing
 from .records import Records
 from .sources import Entry
 
+try:
+    import fcntl
+except ImportError:  # Windows: nothing keeps two runs apart there
+    fcntl = None  # type: ignore[assignment]
+
 SETTINGS = 'settings.json'
 NOT_COMPARED = 'digest', 'version', 'source'
 TEMPORARY = re.compile(r'\..+\.part')  # of whole_file.replacing
@@ -29,6 +33,9 @@ TEMPORARY = re.compile(r'\..+\.part')  # of whole_file.replacing
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder while this one lasts. Raises OutputError where there is one."""
+    if fcntl is None:
+        yield
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
