@@ -57,7 +57,8 @@ def every_nth(depth: Array, every: int) -> Array:
 
 
 @compiled
-def seen_through(depth: Array, nearest: Array, rows: int, columns: int, metres: float, share: float, slope: float) -> Array:
+def seen_through(depth: Array, nearest: Array, rows: int, columns: int, metres: float, share: float,
+                 slope: float) -> Array:
     """Return the flat indices int64 (n,) of points that lie behind what surrounds them.
 
     Such a point has nearer ones on its left and on its right within a window of +-rows and +-columns, or one beside it.
