@@ -37,6 +37,14 @@ def test_edge_between_rows_is_in_the_middle_of_them():
     assert (edges.u.tolist(), edges.v.tolist(), edges.direction.tolist()) == ([5], [5], [DOWN])
 
 
+def test_no_edge_where_the_background_is_missing_beside_it():
+    depth_m = np.zeros((20, 20))
+    depth_m[[0, 1, 2, 3, 4, 10, 11, 12], 5] = 20, 20, 20, 20, 20, 10, 10, 10
+    assert len(depth_edges(depth_m, SMALL)) == 0
+    depth_m[[5, 6, 7, 8, 9], 5] = 20
+    assert depth_edges(depth_m, SMALL).v.tolist() == [9.5]
+
+
 def test_plane_however_slanted_is_no_edge():
     columns = np.arange(1, 20, 2)
     depth_m = np.zeros((10, 20))
@@ -174,3 +182,10 @@ def test_half_a_degree_is_found_on_the_real_drive(street, turn):
     check = real_check(street, turn)
     assert check.verdict == 'misfit'
     np.testing.assert_allclose(check.turn_deg[:2], turn[:2], atol=0.2)
+
+
+def test_angle_at_its_limit_is_no_error():
+    """The search ends on a grid: 0.2 + 2 * 0.05 is a little more than 0.3."""
+    spread = np.full(3, 0.03)
+    assert judge(np.array([0.2 + 2 * 0.05, 0.0, 0.0]), spread, clear=True)[0] == 'fits'
+    assert judge(np.array([0.35, 0.0, 0.0]), spread, clear=True)[0] == 'misfit'

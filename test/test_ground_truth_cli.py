@@ -4,6 +4,8 @@ import csv
 import itertools
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -261,7 +263,7 @@ def test_sources_that_are_none(tiny_drive, out, tmp_path, capsys):
         tmp_path / 'nowhere': 'got no such folder or file',
         tmp_path / 'nowhere.mcap': 'got no such folder or file',
         tmp_path / 'empty.mcap': 'got an empty file',
-        tiny_drive.parent.parent: 'expected one of a bag',
+        tiny_drive / 'oxts': 'got a folder with data, timestamps.txt',
         tmp_path / 'noscans': 'got a folder with image_02',
     }
     for source, message in bad.items():
@@ -274,11 +276,48 @@ def test_topics_are_for_bags(tiny_drive, out, capsys):
     assert 'expected a bag' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('jobs', ['0', '-1', 'two'])
-def test_usage_errors_exit_with_2(tiny_drive, out, jobs):
+@pytest.mark.parametrize('options', [
+    ('--jobs', '0'), ('--jobs', '-1'), ('--jobs', 'two'), ('--accumulate', '-1'), ('--occlusion', 'some'),
+    ('--tolerance', '2'), ('--mode', 'monodepth2', '--motion', 'on'), ('--mode', 'monodepth2', '--accumulate', '5'),
+    ('--mode', 'monodepth2', '--occlusion', '5%'),
+], ids=' '.join)
+def test_usage_errors_exit_with_2(tiny_drive, out, options):
     with pytest.raises(SystemExit) as exit_info:
-        convert(tiny_drive, out, '--jobs', jobs)
+        convert(tiny_drive, out, *options)
     assert exit_info.value.code == 2
+    assert not out.exists()
+
+
+def test_monodepth2_mode_leaves_out_what_it_does_not_have(tiny_drive, out):
+    assert convert(tiny_drive, out, '--mode', 'monodepth2', '--motion', 'off', '--vel-depth') == 0
+    done = json.loads((out / 'settings.json').read_text())
+    assert {name: done[name] for name in ('motion', 'accumulate', 'occlusion', 'mixed_edges', 'vel_depth')} == {
+        'motion': 'off', 'accumulate': 0, 'occlusion': 'off', 'mixed_edges': True, 'vel_depth': True}
+
+
+def test_scans_are_not_moved_where_there_are_no_poses_and_a_warning_says_so(tiny_drive, out, capsys):
+    shutil.rmtree(tiny_drive / 'oxts')
+    assert convert(tiny_drive, out) == 0
+    assert 'warning: the motion of the scans is not undone (--motion off): ' in capsys.readouterr().err
+    assert json.loads((out / 'settings.json').read_text())['motion'] == 'off'
+
+
+@pytest.mark.parametrize('options', [('--motion', 'on'), ('--accumulate', 2), ('--motion', 'on', '--poses', 'none')])
+def test_poses_that_are_needed_and_missing_are_an_error(tiny_drive, out, capsys, options):
+    if 'none' not in options:
+        shutil.rmtree(tiny_drive / 'oxts')
+    assert convert(tiny_drive, out, *options) == 1
+    assert re.search('error: .*(poses|OXTS)', capsys.readouterr().err)
+    assert not out.exists()
+
+
+def test_parquet_manifest_takes_the_place_of_the_csv(tiny_drive, out, capsys):
+    parquet = pytest.importorskip('pyarrow.parquet')
+    assert convert(tiny_drive, out) == 0
+    assert convert(tiny_drive, out, '--manifest', 'parquet', '--json') == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])['kept'] == 3
+    assert names(out) == ['depth', 'image', 'intrinsics.txt', 'manifest.parquet', 'settings.json']
+    assert parquet.read_table(out / 'manifest.parquet')['frame'].to_pylist() == [0, 1, 2]
 
 
 def test_output_that_cannot_be_written(tiny_drive, tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from msg_tools.errors import DepthNodeError
 from msg_tools.ground_truth.journal import Journal, read_journal
-from msg_tools.ground_truth.manifest import NAMES, Row, columns, read_manifest, require_format, write_manifest
+from msg_tools.ground_truth.manifest import NAMES, Row, column_types, read_manifest, require_format, write_manifest
 from msg_tools.ground_truth.records import Records
 
 ROW = Row('0000000040', '/data/drive', 40, 1317042276476937216, 1317042276466424567, 10.513, x_m=1.25, qw=1.0,
@@ -24,7 +24,7 @@ def journal(tmp_path):
 
 def test_facts_of_all_rows_are_columns_before_the_status():
     other = replace(ROW, facts={'scans': 3, 'occluded': 12})
-    names = columns([ROW, FAILED, other])
+    names = list(column_types([ROW, FAILED, other]))
     assert names[names.index('png_bytes') + 1 : names.index('status')] == ['kept_share', 'agreed', 'scans', 'occluded']
     assert set(NAMES) < set(names)
 
@@ -55,7 +55,16 @@ def test_parquet_has_types_and_the_settings(tmp_path):
     assert table['image_stamp_ns'].to_pylist() == [1317042276476937216, None]
     assert table['kept_share'].to_pylist() == [0.75, None]
     assert table['agreed'].to_pylist() == ['scan', '1']
+    assert table['scans'].to_pylist() == [11, None]
     assert str(table.schema.field('points').type) == 'int64'
+
+
+def test_parquet_in_several_batches(tmp_path, monkeypatch):
+    pytest.importorskip('pyarrow')
+    monkeypatch.setattr('msg_tools.ground_truth.manifest.BATCH', 2)
+    rows = [replace(ROW, frame=frame, facts={'share': 1 if frame < 3 else 0.5}) for frame in range(5)]
+    write_manifest(tmp_path / 'manifest.parquet', lambda: rows, {})
+    assert list(read_manifest(tmp_path / 'manifest.parquet')) == rows
 
 
 def test_parquet_without_pyarrow_says_what_to_install(monkeypatch):

@@ -100,8 +100,16 @@ def test_plain_folder_of_maps_is_a_set(tmp_path):
 
 def test_folder_without_maps_is_an_error(tmp_path):
     for folder in (tmp_path, tmp_path / 'missing'):
-        with pytest.raises(TruthSetError, match=r'expected depth maps \(\*\.png\), found none'):
+        with pytest.raises(TruthSetError, match=r'expected depth maps \(\*\.png\) or a manifest\.csv, found none'):
             TruthSet.open(folder)
+
+
+def test_run_that_failed_altogether_has_a_report_that_says_why(tmp_path):
+    (tmp_path / 'depth').mkdir()
+    (tmp_path / 'manifest.csv').write_text('name,status,reason\n0000000000,failed,no such scan\n')
+    page = page_of(tmp_path, tmp_path / 'report.html')
+    assert 'Not all frames are ok: 1 failed' in page
+    assert 'no such scan' in page
 
 
 @pytest.mark.parametrize(('name', 'text', 'message'), [

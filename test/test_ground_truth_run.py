@@ -157,6 +157,13 @@ def test_frame_that_kills_every_process_is_given_up(tmp_path, out, faulty):
     assert len(rows) == 10
 
 
+def test_frame_that_kills_takes_only_those_along_that_it_would_be_added_to(tmp_path, out, faulty):
+    drive = write_tiny_drive(tmp_path, frames=12)
+    faulty(faults={5: kill})
+    assert convert(drive, out, '--jobs', 2, '--accumulate', 1, '--occlusion', 'off') == 1
+    assert [frame for frame, row in manifest(out).items() if row['status'] == 'failed'] == [4, 5, 6]
+
+
 def test_processes_that_all_die_end_the_run(tmp_path, out, faulty, capsys):
     drive = write_tiny_drive(tmp_path, frames=10)
     faulty(faults=dict.fromkeys(range(10), kill))

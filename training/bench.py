@@ -15,6 +15,7 @@ PARTS = {
     'all': ('.bench_all', 'network, callback and node, beside peers, into tables and a chart: docs/speed.md'),
     'training': ('.bench_training', 'the training loop: images a second, and how much of its time the network has'),
     'ground_truth': ('.bench_ground_truth', "velodyne_to_depth's projection, beside monodepth2's"),
+    'scale': ('.bench_scale', 'velodyne_to_depth over thousands of frames: processes, memory'),
     'truth': ('.bench_truth', 'how wrong velodyne_to_depth is after each step, on a drive with exact depth'),
 }
 

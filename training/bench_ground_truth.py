@@ -1,4 +1,4 @@
-"""depth_bench ground_truth: velodyne_to_depth's projection, one scan and one core, beside monodepth2's in turns."""
+"""depth_bench ground_truth: velodyne_to_depth on one core beside monodepth2, in turns: from a projection to a run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -23,9 +24,14 @@ from msg_tools import cli
 from msg_tools.camera import Array
 from msg_tools.depth_png import depth_to_steps, encode_depth_steps
 from msg_tools.errors import ConfigError
+from msg_tools.ground_truth.kitti_raw import KittiRawSource
+from msg_tools.ground_truth.maps import Chunk, Failure, MapMaker
 from msg_tools.ground_truth.projector import ScanProjector
+from msg_tools.ground_truth.settings import TruthSettings
+from msg_tools.ground_truth.sources import Entry
 from msg_tools.kitti import KittiDrive
 from msg_tools.synthetic import write_drive
+from msg_tools.whole_file import write_whole
 
 NAME = 'depth_bench ground_truth'
 OURS, MODE, PEER = 'ours, nearest', 'ours, monodepth2 mode', 'monodepth2'
@@ -55,7 +61,7 @@ def report(args: argparse.Namespace) -> None:
     """Time everything on the drive that the arguments name, and print it."""
     with tempfile.TemporaryDirectory() as folder, one_core_process() as pool:
         drive = args.drive or write_drive(folder, frames=2)
-        result = pool.submit(measure, drive, args.camera, args.peer, max(args.repeat, 1)).result()
+        result = pool.submit(measure, drive, args.camera, args.peer, max(args.repeat, 1), Path(folder)).result()
     result['drive'] = drive.name if args.drive else 'synthetic'
     if args.json:
         cli.print_json(result)
@@ -68,7 +74,7 @@ def report(args: argparse.Namespace) -> None:
         print(f'pixels that differ from monodepth2, in its mode: {result["different_pixels"]}')
 
 
-def measure(folder: Path, camera: int, peer_file: Path | None, repeat: int) -> dict[str, Any]:
+def measure(folder: Path, camera: int, peer_file: Path | None, repeat: int, scratch: Path) -> dict[str, Any]:
     """Time every step on all scans of a drive in turns; count the pixels that differ from the peer's."""
     drive = KittiDrive(folder)
     peer = Peer.load(peer_file, drive, camera) if peer_file else None
@@ -78,6 +84,8 @@ def measure(folder: Path, camera: int, peer_file: Path | None, repeat: int) -> d
     groups = [
         projection_steps(projector, scans, peer),
         reading_steps(projector, drive, peer),
+        disk_steps(drive, camera, scratch, peer),
+        run_steps(drive, camera, scratch),
         {'PNG, ours': lambda frame: encode_depth_steps(maps[frame]),
          "PNG, OpenCV's default": lambda frame: cv2.imencode('.png', maps[frame])},
     ]
@@ -110,6 +118,74 @@ def reading_steps(projector: ScanProjector, drive: KittiDrive, peer: Peer | None
     if peer:
         steps[f'{PEER}, with reading'] = lambda frame: peer.read_and_project(drive.scan_path(frame))
     return steps
+
+
+def disk_steps(drive: KittiDrive, camera: int, scratch: Path, peer: Peer | None) -> dict[str, Step]:
+    """Return what makes a depth PNG on the disk of a scan's file: ours as by default, ours as plainly as the peer."""
+    plain = Frames.of(drive, camera, TruthSettings(motion='off', occlusion='off'))
+    whole = Frames.of(drive, camera, TruthSettings())
+    steps: dict[str, Step] = {
+        'scan to PNG on disk, ours, projection alone': lambda frame: plain.write(frame, new_file(scratch)),
+        'scan to PNG on disk, ours, motion undone, hidden points dropped':
+            lambda frame: whole.write(frame, new_file(scratch)),
+    }
+    if peer:
+        steps[f'{PEER}, scan to PNG on disk'] = lambda frame: cv2.imwrite(
+            str(new_file(scratch)), depth_to_steps(peer.read_and_project(drive.scan_path(frame))))
+    return steps
+
+
+_numbers = count()
+
+
+def new_file(folder: Path) -> Path:
+    """Return the name of a file that is not there yet: file systems are slower to replace one, on purpose."""
+    return folder / f'{next(_numbers):08d}.png'
+
+
+def run_steps(drive: KittiDrive, camera: int, scratch: Path) -> dict[str, Step]:
+    """Return what makes the PNGs of a whole run of frames with 5 scans before and after each; times are a frame's."""
+    frames = Frames.of(drive, camera, TruthSettings(accumulate=5))
+    return {f'{name}, scans to PNG on disk': step for name, step in frames.run(scratch).items()}
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A drive's frames by their numbers, and what makes maps of them."""
+
+    maker: MapMaker
+    entries: dict[int, Entry]
+
+    @classmethod
+    def of(cls, drive: KittiDrive, camera: int, settings: TruthSettings) -> Frames:
+        """Open a drive; its poses are read once, as in a run."""
+        source = KittiRawSource.open(drive.path, camera, with_images=False)
+        scanner = None if settings.motion == 'off' else source.trajectory()
+        return cls(MapMaker(source, settings, scanner), {entry.frame: entry for entry in source.entries()})
+
+    def write(self, frame: int, path: Path) -> None:
+        """Write the depth PNG of one frame."""
+        result = next(self.maker.maps(Chunk([self.entries[frame]], 0, 1)))
+        if isinstance(result, Failure):
+            raise ConfigError(f'frame {frame}: expected a map, got: {result.reason}')
+        write_whole(path, encode_depth_steps(result.steps))
+
+    def run(self, scratch: Path) -> dict[str, Step]:
+        """Return steps that go through the frames, each when it is its turn."""
+        waiting: dict[str, Any] = {}
+
+        def step(frame: int) -> None:
+            result = next(waiting.setdefault('maps', self._maps()), None)
+            if result is None or result.frame.entry.frame != frame:
+                waiting['maps'] = self._maps()
+                result = next(waiting['maps'])
+            write_whole(new_file(scratch), encode_depth_steps(result.steps))
+
+        return {'11 scans accumulated, agreeing, hidden points dropped': step}
+
+    def _maps(self) -> Iterator[Any]:
+        entries = list(self.entries.values())
+        return self.maker.maps(Chunk(entries, 0, len(entries)))
 
 
 def time_in_turns(steps: dict[str, Step], frames: list[int], repeat: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ see source and output under the same paths, and have the same version of this pa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from .sources import Entry
 from .spans import Span, span_length, spans
 from .work import Work
 
+CHATTY = 'distributed.client', 'distributed.utils', 'distributed.core'  # tracebacks for what our one error says
 CONNECT_S, WORKERS_S = 10.0, 60.0
 WAITING_PER_THREAD = 2  # tasks handed out ahead: what bounds the scheduler's memory
 
@@ -101,6 +103,8 @@ def rows_of_cluster(work: Work, entries: Sequence[Entry], todo: Any, address: st
 @contextmanager
 def connected(address: str) -> Iterator[Client]:
     """Connect to a scheduler that has workers. Raises ClusterError where there is none, or no worker comes."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -16,6 +16,7 @@ from ..camera import Array, Intrinsics
 CELL_PX = 4  # columns taken together for jumps from row to row: scan lines are full of gaps, their points not aligned
 ACROSS, DOWN = 0, 1  # a jump along a row, which shows in the horizontal gradient, and one along a column
 GAP = {ACROSS: 0.012, DOWN: 0.03}  # farthest neighbours, in parts of the focal length (rad)
+USUAL_GAPS = 1.5  # and from row to row, in usual gaps: where the background is missing, the middle is no edge
 MIN_JUMP_M, MIN_JUMP, FARTHEST_M = 1.0, 0.1, 40.0
 STEEPER = 3.0
 BLUR_PX, MEAN_PX, FLOOR, CAP = 1.0, 61, 5.0, 3.0
@@ -46,14 +47,17 @@ def depth_edges(depth_m: Array, camera: Intrinsics) -> Edges:
     """
     rows, _, foreground = _jumps(depth_m, GAP[ACROSS] * camera.fx)
     cells, offsets = _cells(depth_m)
-    cell, middle, nearer = _jumps(cells.T, GAP[DOWN] * camera.fy)
+    cell, middle, nearer = _jumps(cells.T, GAP[DOWN] * camera.fy, USUAL_GAPS)
     column = cell * CELL_PX + offsets[nearer, cell]
     direction = np.repeat([ACROSS, DOWN], [len(rows), len(cell)])
     return Edges(np.append(foreground, column).astype(float), np.append(rows, middle).astype(float), direction)
 
 
-def _jumps(depth_m: Array, gap_px: float) -> tuple[Array, Array, Array]:
-    """Return jumps along the rows of a map: rows (n,), columns of their middles (n,) and of the nearer sides (n,)."""
+def _jumps(depth_m: Array, gap_px: float, usual_gaps: float = np.inf) -> tuple[Array, Array, Array]:
+    """Return jumps along the rows of a map: rows (n,), columns of their middles (n,) and of the nearer sides (n,).
+
+    Its sides are at most gap_px apart, and at most so many times the median gap of neighbours.
+    """
     rows, columns = np.nonzero(depth_m)
     if len(rows) < 2:
         return np.empty(0, int), np.empty(0), np.empty(0, int)
@@ -61,10 +65,11 @@ def _jumps(depth_m: Array, gap_px: float) -> tuple[Array, Array, Array]:
     gap = np.diff(columns)
     neighbours = (rows[1:] == rows[:-1]) & (gap <= gap_px)
     slope = np.where(neighbours, np.abs(np.diff(1 / z)) / np.where(neighbours, gap, 1), np.inf)
+    close = neighbours & (gap <= usual_gaps * np.median(gap[neighbours]) + 0.5) if neighbours.any() else neighbours
     smoother = np.minimum(np.append(np.inf, slope[:-1]), np.append(slope[1:], np.inf))  # of the pairs before and after
     near = np.minimum(z[1:], z[:-1])
     jump = np.abs(np.diff(z)) > np.maximum(MIN_JUMP_M, MIN_JUMP * near)
-    first = np.flatnonzero(neighbours & jump & (near < FARTHEST_M) & (slope > STEEPER * smoother))
+    first = np.flatnonzero(close & jump & (near < FARTHEST_M) & (slope > STEEPER * smoother))
     return rows[first], (columns[first] + columns[first + 1]) / 2, columns[first + (z[first + 1] < z[first])]
 
 

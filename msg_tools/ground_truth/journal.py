@@ -10,7 +10,6 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ class Journal:
 
     def add(self, row: Row) -> int:
         """Append a row, hand it to the operating system, and return where it begins. Raises OSError for a full disk."""
-        line = json.dumps(asdict(row), separators=(',', ':'), default=_plain).encode() + b'\n'
+        line = json.dumps(row.as_dict(), separators=(',', ':'), default=_plain).encode() + b'\n'
         at = self._end
         if self._file.write(line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ class Row:
         """Return whether there is a depth map of the frame."""
         return self.status in ('ok', 'partial')
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row by its fields; dataclasses.asdict copies what is in them, ten times as slowly."""
+        return {name: getattr(self, name) for name in (*NAMES, 'facts')}
+
     def flat(self) -> dict[str, Any]:
         """Return the row with its facts among the columns."""
         cells = {name: getattr(self, name) for name in NAMES}
@@ -74,11 +79,19 @@ TEXTS = 'name', 'source', 'status', 'reason', 'settings', 'version'
 WHOLE = 'frame', 'image_stamp_ns', 'cloud_stamp_ns', 'exposure_ns', 'points', 'pixels', 'png_bytes'
 
 
-def columns(rows: Iterable[Row]) -> list[str]:
-    """Return the columns of a manifest of these rows: those of all, and the facts in the order of appearance."""
-    facts = dict.fromkeys(name for row in rows for name in row.facts if name not in NAMES)
+def column_types(rows: Iterable[Row]) -> dict[str, set[type]]:
+    """Return the columns of a manifest of these rows, and the types of what is in them.
+
+    They are those of all manifests, and before the status the facts in the order of appearance.
+    """
+    facts: dict[str, set[type]] = {}
+    for row in rows:
+        for name, value in row.facts.items():
+            if name not in NAMES:
+                facts.setdefault(name, set()).update(() if value is None else (type(value),))
+    fixed: dict[str, set[type]] = {name: {str if name in TEXTS else int if name in WHOLE else float} for name in NAMES}
     at = NAMES.index(FACTS_BEFORE)
-    return [*NAMES[:at], *facts, *NAMES[at:]]
+    return {name: fixed.get(name) or facts[name] for name in (*NAMES[:at], *facts, *NAMES[at:])}
 
 
 def write_manifest(path: Path, rows: Callable[[], Iterable[Row]], settings: dict[str, Any]) -> None:
@@ -86,12 +99,12 @@ def write_manifest(path: Path, rows: Callable[[], Iterable[Row]], settings: dict
 
     Raises DepthNodeError where Parquet is asked for and pyarrow is missing, OSError where it cannot be written.
     """
-    names = columns(rows())
+    types = column_types(rows())
     with replacing(path) as temporary:
         if path.suffix == '.parquet':
-            _write_parquet(temporary, names, rows(), settings)
+            _write_parquet(temporary, types, rows(), settings)
         else:
-            _write_csv(temporary, names, rows())
+            _write_csv(temporary, list(types), rows())
 
 
 def read_manifest(path: Path) -> Iterator[Row]:
@@ -145,25 +158,28 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _write_parquet(path: Path, names: list[str], rows: Iterable[Row], settings: dict[str, Any]) -> None:
-    """Write a table whose schema metadata holds the settings as JSON under 'velodyne_to_depth'."""
+def _write_parquet(path: Path, types: dict[str, set[type]], rows: Iterable[Row], settings: dict[str, Any]) -> None:
+    """Write a table, a batch at a time, whose metadata holds the settings as JSON under 'velodyne_to_depth'."""
     arrow = _pyarrow()
-    flat = [row.flat() for row in rows]
-    table = arrow.table({name: arrow.array(_alike([cells.get(name) for cells in flat]), _arrow_type(arrow, name))
-                         for name in names})
-    arrow.parquet.write_table(table.replace_schema_metadata({'velodyne_to_depth': json.dumps(settings)}), path)
+    schema = arrow.schema([(name, _arrow_type(arrow, kinds)) for name, kinds in types.items()],
+                          {'velodyne_to_depth': json.dumps(settings)})
+    with arrow.parquet.ParquetWriter(path, schema) as writer:
+        rows = iter(rows)
+        while batch := [row.flat() for row in islice(rows, BATCH)]:
+            columns = [_alike([cells.get(name) for cells in batch], kinds) for name, kinds in types.items()]
+            writer.write_table(arrow.table(columns, schema=schema))
 
 
-def _arrow_type(arrow: Any, name: str) -> Any:
-    """Return the type of a fixed column; None for a fact's, which its values tell."""
-    if name not in NAMES:
-        return None
-    return arrow.string() if name in TEXTS else arrow.int64() if name in WHOLE else arrow.float64()
+def _arrow_type(arrow: Any, kinds: set[type]) -> Any:
+    """Return the type of a column that holds values of these types."""
+    if str in kinds:
+        return arrow.string()
+    return arrow.float64() if float in kinds else arrow.int64() if int in kinds else arrow.bool_()
 
 
-def _alike(values: list[Any]) -> list[Any]:
-    """Return a column's values as texts where some are texts and some numbers."""
-    if any(isinstance(value, str) for value in values):
+def _alike(values: list[Any], kinds: set[type]) -> list[Any]:
+    """Return a column's values as texts where some of it are texts and some numbers."""
+    if str in kinds and len(kinds) > 1:
         return [None if value is None else str(value) for value in values]
     return values
 

@@ -18,7 +18,7 @@ from ..rotation import inverse
 from .accumulation import add, disagreement_m
 from .agreement import Evidence, scan_evidence, stereo_evidence
 from .kernels import draw
-from .occlusion import Spacing, spacing_of, without_occluded
+from .occlusion import UNKNOWN, Spacing, spacing_of, without_occluded
 from .projector import ScanProjector
 from .scans import Exposures, Scan, Scans
 from .settings import Step, TruthSettings
@@ -78,9 +78,10 @@ class MapMaker:
     def maps(self, chunk: Chunk) -> Iterator[DepthMap | Failure]:
         """Yield the map of each wanted entry of a chunk, in order, or why there is none; nothing is raised."""
         reach = self.settings.accumulate
-        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries, reach)
+        low = max(0, chunk.first - reach)  # what lies before is of no use, and may be broken
+        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries[low:], reach)
         for index in range(chunk.first, chunk.stop):
-            yield self._map(*scans.window(index))
+            yield self._map(*scans.window(index - low))
 
     def _map(self, scan: Scan, others: list[Scan]) -> DepthMap | Failure:
         if scan.frame.entry.skip:
@@ -94,7 +95,7 @@ class MapMaker:
         """Draw a scan, drop what the camera does not see, and add of the other scans what agrees."""
         view, step = self.source.view(scan.frame.entry), Step.parse(self.settings.occlusion)
         drawn = self._alone(scan, view)
-        spacing = spacing_of(drawn)
+        spacing = UNKNOWN if step.is_off and not others else spacing_of(drawn)
         steps, hidden = without_occluded(drawn, step, spacing)
         facts: dict[str, Any] = {'points': scan.count, 'hidden': hidden}
         if others:

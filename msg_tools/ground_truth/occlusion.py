@@ -32,6 +32,9 @@ class Spacing:
     floor_slope: float
 
 
+UNKNOWN = Spacing(1.0, 1.0, 0.0)  # where nothing asks for it
+
+
 def spacing_of(steps: Array) -> Spacing:
     """Measure a depth map uint16 (H, W) on some thousands of its points."""
     below, right, slope = gaps(steps, max(1, int(np.count_nonzero(steps)) // SAMPLES))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..colors import overlay
@@ -22,7 +23,7 @@ IMAGE_CHOICES = 'link', 'copy', 'none'
 LAYOUTS = 'default', 'benchmark'
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Output:
     """The folder of a data set and what is wanted in it; a layout says where depth maps and images lie.
 
@@ -37,7 +38,7 @@ class Output:
     camera: int = 2
     camera_per_frame: bool = False
 
-    @property
+    @cached_property
     def places(self) -> dict[str, Path]:
         """Return the folders of what is wanted, by kind; the depth maps' is the last."""
         depth, image = 'depth', 'image'

@@ -27,7 +27,7 @@ from .spans import Span
 from .work import Work
 
 TRIES = 3  # processes that may die at a frame before it is given up
-DEATHS = 8  # in a row, with no frame done in between: it is not the frames
+DEATHS_PER_SCAN = 9  # in a row, with no frame done in between; a bad scan is read for each that it is added to
 ONE_THREAD = 'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS'
 GRACE_S = 10.0
 
@@ -132,9 +132,10 @@ class Pool:
         index = worker.span.start
         self.deaths[index] = self.deaths.get(index, 0) + 1
         self.deaths_in_a_row += 1
-        if self.deaths_in_a_row >= DEATHS:
-            raise DepthNodeError(f'expected the worker processes to live, got {DEATHS} that ended in a row, the last '
-                                 f'with {worker.process.exitcode}; is there enough memory? (fewer --jobs need less)')
+        if self.deaths_in_a_row >= DEATHS_PER_SCAN * (2 * self.accumulate + 1):
+            raise DepthNodeError(f'expected the worker processes to live, got {self.deaths_in_a_row} that ended in a '
+                                 f'row, the last with {worker.process.exitcode}; is there enough memory? (fewer --jobs '
+                                 'need less)')
         rest = worker.span
         if self.deaths[index] >= TRIES:
             rest = Span(index + 1, rest.stop)
@@ -167,6 +168,7 @@ def serve(work: Work, line: Any) -> None:
             for row in work.rows(line.recv()):
                 line.send(row)
     except OutputError as error:
-        line.send(error)
+        with suppress(OSError):  # another process told the main one before
+            line.send(error)
     except (EOFError, OSError):  # the main process is done, or gone
         pass

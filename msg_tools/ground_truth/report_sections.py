@@ -65,7 +65,7 @@ def calibration_section(truth: TruthSet, check: CalibrationCheck) -> str:
     note = (f'Depth edges on image edges, over {check.frames} frames and {check.edges:,} edges: mean gradient '
             f'{check.score:.2f} as the set is, {check.best_score:.2f} at best, {check.chance:.2f} by chance; the peak '
             f'is {check.peak:.1f} standard deviations high and leads by {check.lead:.1f}. Angles within their limit '
-            'are no error: a scan that was not motion compensated looks up to 0.2 degrees off.')
+            'are no error: a scan that was not motion compensated looks up to 0.25 degrees off.')
     curves = [(profile.turns_deg.tolist(), profile.score.tolist(), AXIS_COLORS[axis])
               for axis, profile in check.profiles.items()]
     chart = lines(curves, 'error of the LiDAR [deg]', 'score', marks=(0.0,))

@@ -17,6 +17,7 @@ from ..camera import Array
 STRIDES = 31, 13, 7, 1  # every n-th point is enough; primes, so that no beam or azimuth is always left out
 ENOUGH_POINTS = 3000
 BIN_DEG = 5.0
+LOW_SHARE = 200  # one in so many points may be lower than what counts as the lowest
 MISSING_TURN_DEG, MISSING_LOW_DEG = 15.0, 2.5  # whole scans of a drive differ by 0 and 0.1 degrees
 
 
@@ -39,15 +40,17 @@ class ScanExtent:
 def scan_extent(points: Array) -> ScanExtent:
     """Measure the extent of a scan (N, 3 or more) [m] on some thousands of its points."""
     stride = next((n for n in STRIDES if len(points) >= n * ENOUGH_POINTS), 1)
-    x, y, z = points[::stride, :3].T.astype(np.float64)
-    ground = np.hypot(x, y)
-    valid = np.isfinite(ground + z) & (ground > 0)
+    x, y, z = points[::stride, :3].T.astype(np.float32)
+    with np.errstate(over='ignore', invalid='ignore'):
+        ground = np.sqrt(x * x + y * y)
+        valid = np.isfinite(ground + z) & (ground > 0)
     if not valid.any():
         return ScanExtent(np.nan, np.nan)
     azimuth_deg = np.degrees(np.arctan2(y[valid], x[valid]))
-    filled = np.unique(np.floor(azimuth_deg / BIN_DEG) % (360 / BIN_DEG)).size
-    slope = np.quantile(z[valid] / ground[valid], 0.005)  # not the lowest of all: a stray point would be it
-    return ScanExtent(filled * BIN_DEG, float(np.degrees(np.arctan(slope))))
+    filled = np.count_nonzero(np.bincount((np.floor(azimuth_deg / BIN_DEG) % (360 / BIN_DEG)).astype(np.intp)))
+    slopes = z[valid] / ground[valid]
+    low = len(slopes) // LOW_SHARE  # not the lowest of all: a stray point would be it
+    return ScanExtent(filled * BIN_DEG, float(np.degrees(np.arctan(np.partition(slopes, low)[low]))))
 
 
 def usual_extent(extents: Iterable[ScanExtent]) -> ScanExtent:

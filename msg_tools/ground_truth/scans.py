@@ -22,7 +22,7 @@ FAR_M = 120.0  # a turn of the camera moves points at this distance by its angle
 
 @dataclass(slots=True)
 class Scan:
-    """A scan at the exposure of its frame: the points float32 (n, 3) [m] that may be seen, in the scanner's frame then.
+    """A scan at the exposure of its frame: the points (n, 3 or more) [m] that may be seen, in the scanner's frame then.
 
     `count` is how many points there were. `T_world_scanner` (4, 4) is None where no poses are known, `error` says why
     there are no points.
@@ -63,7 +63,7 @@ class Exposures:
             view = self.source.view(frame.entry)
             if self.scanner is None or exposure_ns is None or stamp_ns is None:
                 chosen = within(frame.points, planes_of(view), MARGIN_M)
-                return Scan(frame, frame.points[chosen, :3], len(frame.points), exposure_ns)
+                return Scan(frame, frame.points.take(chosen, 0), len(frame.points), exposure_ns)
             T_world_scanner = self.scanner.at(np.array([exposure_ns]))[0]
             margin_m = MARGIN_M + (0.0 if travel is None else reach_m(T_world_scanner, travel))
             chosen = within(frame.points, planes_of(view), margin_m)

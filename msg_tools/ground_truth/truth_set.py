@@ -78,15 +78,15 @@ class TruthSet:
     def open(cls, folder: Path | str) -> TruthSet:
         """Open a folder with depth/NAME.png, and image/, manifest.csv, intrinsics.txt or intrinsics/ where they are.
 
-        A plain folder of depth PNGs will do, too. Raises TruthSetError where there are no maps.
+        A plain folder of depth PNGs will do, too, and a manifest that says why there are none. Raises TruthSetError
+        where there is neither.
         """
         folder = Path(folder)
         maps = folder / 'depth' if (folder / 'depth').is_dir() else folder
-        found = file_names(maps, ('.png',))
-        if not found:
-            raise TruthSetError(f'{maps}: expected depth maps (*.png), found none; was the folder written by '
-                                'velodyne_to_depth?')
-        path = folder / 'manifest.csv'
+        found, path = file_names(maps, ('.png',)), folder / 'manifest.csv'
+        if not found and not path.exists():
+            raise TruthSetError(f'{maps}: expected depth maps (*.png) or a manifest.csv, found none; was the folder '
+                                'written by velodyne_to_depth?')
         manifest = read_manifest(path) if path.exists() else Manifest.of_names(sorted(found))
         return cls(folder, maps, manifest, _entries(folder, manifest, found))
 
