@@ -102,7 +102,8 @@ def test_raw_drive_gives_the_maps_of_velodyne_to_depth(tiny_drive, tmp_path):
     items = {item.name: item for item in open_source(f'kitti_raw:{tiny_drive}')}
     assert len(items) == 6
     for camera in (2, 3):
-        assert velodyne_to_depth([str(tiny_drive), str(tmp_path / 'out'), '--camera', str(camera)]) == 0
+        assert velodyne_to_depth([str(tiny_drive), str(tmp_path / 'out'), '--camera', str(camera),
+                                  '--motion', 'off', '--occlusion', 'off', '--overwrite']) == 0
         for frame in range(3):
             name = f'{frame:010d}'
             read = items[f'{tiny_drive.name}/image_{camera:02d}/{name}'].read()
@@ -290,10 +291,12 @@ def test_real_folder(shared_data):
 
 def test_real_drive_gives_the_maps_of_velodyne_to_depth_and_of_the_folder(real_drive, shared_data, tmp_path):
     folder = {item.name: item for item in open_source('kitti:kitti/training', shared_data)}
-    assert velodyne_to_depth([str(real_drive), str(tmp_path), '--images', 'none']) == 0
+    assert velodyne_to_depth([str(real_drive), str(tmp_path), '--images', 'none', '--motion', 'off',
+                              '--occlusion', 'off']) == 0
     for item in open_source(f'kitti_raw:{real_drive}')[:17:8]:
         truth_m = truth_map(item.read())
-        assert np.array_equal(truth_m, read_depth_png(tmp_path / 'depth' / f'{item.name[-10:]}.png'))
+        written_m = read_depth_png(tmp_path / 'depth' / f'{item.name[-10:]}.png')
+        assert np.count_nonzero(truth_m != written_m) < 10  # there the file's rotation, of seven digits, is made exact
         assert np.array_equal(truth_m, truth_map(folder[item.name].read()))
         assert item.baseline_m == pytest.approx(0.5327, abs=1e-4)
     assert cv2.imread(str(item.file)).shape[:2] == Size(375, 1242).shape
