@@ -103,8 +103,10 @@ def record(**values: float) -> OxtsRecord:
 
 
 def test_travelled_adds_up_velocities():
-    T = travelled([record(ve=2.0), record(ve=4.0), record(ve=4.0, vu=1.0)], np.array([0, SECOND, 3 * SECOND]))
+    T = travelled([record(vf=2.0), record(vf=4.0), record(vf=4.0, vl=9.0, vu=1.0)], np.array([0, SECOND, 3 * SECOND]))
     assert T[:, :3, 3].tolist() == [[0, 0, 0], [3, 0, 0], [11, 0, 1]]  # (2+4)/2 * 1, then 4 * 2 and (0+1)/2 * 2 up
+    north = travelled([record(vf=2.0, yaw=np.pi / 2)] * 2, np.array([0, SECOND]))
+    assert np.allclose(north[1, :3, 3], [0, 2, 0])
 
 
 def test_real_velocities_keep_the_height_that_the_position_loses(real_drive):
