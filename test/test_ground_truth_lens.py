@@ -9,7 +9,7 @@ import pytest
 from msg_tools.camera import Intrinsics, Size
 from msg_tools.camera_info import CameraModel
 from msg_tools.errors import CalibrationError
-from msg_tools.ground_truth.kernels import draw, pixel_of
+from msg_tools.ground_truth.kernels import on_image, pixel_of
 from msg_tools.ground_truth.lens import BROWN, FISHEYE, Lens, radial_limit
 
 K = np.array([[300.0, 0, 320], [0, 310, 240], [0, 0, 1]])
@@ -55,9 +55,8 @@ def test_points_beyond_the_reach_of_the_polynomial_do_not_fall_in_again():
     assert lens.limit == pytest.approx(np.sqrt(1 / (3 * 0.28)), abs=0.005)
     back_inside = cv2.projectPoints(np.array([[1.8, 0.0, 1.0]]), np.zeros(3), np.zeros(3), K, lens.D[:5])[0][0, 0]
     assert 0 < back_inside[0] < 640  # where OpenCV would put it
-    depth = np.zeros((480, 640), np.uint16)
-    assert draw(np.array([[1.8, 0.0, 1.0]]), np.eye(4)[:3], lens.numbers, lens.model, depth) == 0
-    assert not depth.any()
+    fell = on_image(np.array([[1.8, 0.0, 1.0], [0.1, 0.0, 1.0]]), np.eye(4)[:3], lens.numbers, lens.model, 480, 640)
+    assert fell[0].tolist() == [240 * 640 + round(320 + 300 * 0.1 * (1 - 0.28 * 0.01))]
 
 
 def test_limits_of_lenses_that_never_turn_back():

@@ -84,8 +84,9 @@ def test_offsets_come_from_the_field_before_the_azimuth():
 def test_within_keeps_order_and_drops_nan():
     planes = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0]])
     points = np.array([[1, 1, 0], [-1, 1, 0], [np.nan, 1, 0], [-0.5, 0, 0], [2, 2, 0]], np.float32)
-    assert within(points, planes, 0.0).tolist() == [0, 4]
-    assert within(points, planes, 0.6).tolist() == [0, 3, 4]
+    assert within(points, planes, 0.0, 0.0).tolist() == [0, 4]
+    assert within(points, planes, 0.6, 0.0).tolist() == [0, 3, 4]
+    assert within(points, planes, 0.0, 0.8).tolist() == [0, 1, 4]  # (-1, 1, 0) is 1.41 m away, and 1 m outside
 
 
 def test_apply_is_the_transform():

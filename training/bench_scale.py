@@ -32,6 +32,8 @@ from .bench_tables import cell, md_table
 NAME = 'depth_bench scale'
 PERIOD_NS = 103_300_000
 SAMPLE_S = 0.5
+HEADER = ('GB', 'frames', 'jobs', 'frames/s', 'ratio', 'most memory of a worker, MB: first, last quarter',
+          'main process, MB')
 COMMAND = sys.executable, '-m', 'msg_tools.ground_truth.cli'
 
 
@@ -61,9 +63,13 @@ def report(args: argparse.Namespace) -> None:
     if args.json:
         cli.print_json({'frames': args.frames, 'options': args.options, 'runs': rows})
         return
-    head = 'GB', 'frames', 'jobs', 'frames/s', 'ratio', 'most memory of a worker, MB: first quarter, last quarter', 'main process, MB'
-    print(md_table([head, *((cell(row['gigabytes']), row['frames'], row['jobs'], cell(row['frames_per_s']), row['ratio'],
-                             f'{row["first_mb"]:.0f}, {row["last_mb"]:.0f}', cell(row['main_mb'])) for row in rows)]))
+    print(md_table([HEADER, *map(cells, rows)]))
+
+
+def cells(row: dict[str, Any]) -> tuple[object, ...]:
+    """Return a run as a row of the table."""
+    return (cell(row['gigabytes']), row['frames'], row['jobs'], cell(row['frames_per_s']), row['ratio'],
+            f'{row["first_mb"]:.0f}, {row["last_mb"]:.0f}', cell(row['main_mb']))
 
 
 def drive_rows(short: Path, folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:

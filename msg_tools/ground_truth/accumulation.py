@@ -10,8 +10,7 @@ import numpy as np
 from ..camera import Array
 from ..depth_png import STEPS_PER_M
 from ..rotation import inverse
-from .agreement import Evidence
-from .kernels import draw, draw_agreeing
+from .kernels import draw, draw_agreeing, on_image
 from .scans import Scan
 from .sources import View
 
@@ -26,32 +25,30 @@ class Added:
     agreed: int
 
 
-def add(scan: Scan, others: Sequence[Scan], view: View, evidence: Sequence[Evidence]) -> Added:
+def add(scan: Scan, others: Sequence[Scan], view: View, evidence: Sequence[Array]) -> Added:
     """Draw other scans as the camera of this one sees them, the nearest of the points that agree winning.
 
-    Without evidence every point counts.
+    `evidence` are arrays (H * W, 4), of which one must allow a point; without any every point counts.
     """
-    steps = np.zeros(view.lens.size.shape, np.uint16)
-    layers = np.stack([np.stack([item.first, item.second]) for item in evidence]) if evidence else None
-    tolerances = np.array([item.tolerance for item in evidence])
+    height, width = view.lens.size.shape
+    steps = np.zeros((height, width), np.uint16)
+    allowed = None if not evidence else evidence[0][None] if len(evidence) == 1 else np.stack(evidence)
     used, points, agreed = 0, 0, 0
     for other in others:
         if other.error is not None or other.T_world_scanner is None or scan.T_world_scanner is None:
             continue
         T = (view.T_cam_scanner @ inverse(scan.T_world_scanner) @ other.T_world_scanner)[:3]
-        if layers is None:
-            fell = kept = draw(other.points, T, view.lens.numbers, view.lens.model, steps)
-        else:
-            fell, kept = draw_agreeing(other.points, T, view.lens.numbers, view.lens.model, layers, tolerances, steps)
-        used, points, agreed = used + 1, points + fell, agreed + kept
+        found = on_image(other.points, T, view.lens.numbers, view.lens.model, height, width)
+        if allowed is None:
+            draw(*found, steps)
+        kept = len(found[0]) if allowed is None else draw_agreeing(*found, allowed, steps)
+        used, points, agreed = used + 1, points + len(found[0]), agreed + kept
     return Added(steps, used, points, agreed)
 
 
-def disagreement_m(own: Array, others: Array) -> tuple[float, float]:
-    """Return the median and the 95th percentile of |others - own| [m] where both maps have a depth; NaN where none."""
-    both = (own > 0) & (others > 0)
-    if not both.any():
+def disagreement_m(differences: Array) -> tuple[float, float]:
+    """Return the median and the 95th percentile [m] of differences' sizes (n,) [1/256 m]; NaN where there are none."""
+    if not len(differences):
         return float('nan'), float('nan')
-    difference = np.abs(own[both].astype(np.int32) - others[both]) / STEPS_PER_M
-    median, p95 = np.quantile(difference, (0.5, 0.95))
+    median, p95 = np.quantile(np.abs(differences), (0.5, 0.95)) / STEPS_PER_M
     return float(median), float(p95)

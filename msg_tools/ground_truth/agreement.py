@@ -9,45 +9,38 @@ benchmark checks against semi-global matching instead, as `stereo` does (Uhrig e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from ..camera import Array
 from ..depth_png import STEPS_PER_M
 from .occlusion import Spacing
-from .pixels import found_from
+from .pixels import found_from, intervals
 
 MAX_DISPARITIES = 192  # px; nearer is not seen by the matching
 DISPARITY_ERROR_PX = 1.5
 FARTHEST_REACH_PX = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Two depths for each pixel, uint16 (H, W) [1/256 m], 0 for none, between which or near which a point must lie."""
+def scan_evidence(steps: Array, spacing: Spacing, tolerance: float) -> Array:
+    """Return what a scan's map (H, W) allows at each pixel, uint16 (H * W, 4): see pixels.intervals.
 
-    first: Array
-    second: Array
-    tolerance: float
-
-
-def scan_evidence(steps: Array, spacing: Spacing, tolerance: float) -> Evidence:
-    """Return the depths that a scan's map (H, W) has above and below each pixel, as far as its beams lie apart."""
+    It is what lies between the depths above and below the pixel, as far as the scan's beams lie apart.
+    """
     rows = int(np.clip(np.ceil(1.3 * spacing.rows), 1, FARTHEST_REACH_PX))
     columns = int(np.clip(np.ceil(spacing.columns), 1, FARTHEST_REACH_PX))
-    return Evidence(*found_from(steps, rows, columns), tolerance)
+    return np.asarray(intervals(*found_from(steps, rows, columns), tolerance))
 
 
-def stereo_evidence(left: Array, right: Array, focal_px: float, baseline_m: float) -> Evidence:
-    """Return the depths that matching a rectified pair uint8 (H, W, 3) allows at each pixel: disparity +-1.5 px."""
-    disparity = matched(cv2.cvtColor(left, cv2.COLOR_RGB2GRAY), cv2.cvtColor(right, cv2.COLOR_RGB2GRAY))
+def stereo_evidence(left: Array, right: Array, focal_px: float, baseline_m: float) -> Array:
+    """Return what matching a rectified pair uint8 (H, W, 3) allows at each pixel: disparity +-1.5 px, (H * W, 4)."""
+    disparity = matched(cv2.cvtColor(left, cv2.COLOR_RGB2GRAY), cv2.cvtColor(right, cv2.COLOR_RGB2GRAY)).ravel()
     scale = focal_px * baseline_m * STEPS_PER_M
     known = disparity > DISPARITY_ERROR_PX + scale / 65535
-    wide = np.where(known, disparity, np.inf)
-    near, far = scale / (wide + DISPARITY_ERROR_PX), scale / (wide - DISPARITY_ERROR_PX)
-    return Evidence(near.astype(np.uint16), far.astype(np.uint16), 0.0)
+    allowed = np.tile(np.array([1, 0, 1, 0], np.uint16), (len(disparity), 1))  # empty
+    for column, error_px in ((0, DISPARITY_ERROR_PX), (1, -DISPARITY_ERROR_PX)):
+        allowed[known, column] = scale / (disparity[known] + error_px)
+    return allowed
 
 
 def matched(left: Array, right: Array) -> Array:

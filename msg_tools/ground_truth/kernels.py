@@ -11,28 +11,29 @@ import numpy as np
 
 from ..camera import Array
 from .compiled import compiled
-from .lens import BROWN, FISHEYE
+from .lens import BROWN, FISHEYE, PINHOLE
 
 STEPS_PER_M = 256.0
 ARCTAN = (0.9999772826882909, -0.33262436484765656, 0.1935503787201669, -0.11645236795002468, 0.05267611973643892,
           -0.011730601658994089)
 NEAREST_M, FAR_M = 0.5 / STEPS_PER_M, 65535.5 / STEPS_PER_M  # what rounds to 1 to 65535 steps
-SURFACE = 1.3  # from one beam to the next a surface seldom recedes by more: a level road does beyond 40 m
 
 
 @compiled
-def within(points: Array, planes: Array, margin_m: float) -> Array:
-    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4) or outside by at most the margin.
+def within(points: Array, planes: Array, margin_m: float, margin_rad: float) -> Array:
+    """Return the indices int64 (n,), in order, of the points inside all planes (M, 4) or outside by at most a margin.
 
-    A plane times (x, y, z, 1) is the distance to the inside [m]. NaN is outside.
+    A plane times (x, y, z, 1) is the distance to the inside [m]; the margin is `margin_m` and, for what a turn of the
+    planes may bring in, `margin_rad` times the distance of the point. NaN is outside.
     """
     result = np.empty(len(points), np.int64)
     found = 0
     for i in range(len(points)):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        limit = -margin_m - margin_rad * math.sqrt(x * x + y * y + z * z)
         inside = True
         for k in range(len(planes)):
-            if not planes[k, 0] * x + planes[k, 1] * y + planes[k, 2] * z + planes[k, 3] >= -margin_m:
+            if not planes[k, 0] * x + planes[k, 1] * y + planes[k, 2] * z + planes[k, 3] >= limit:
                 inside = False
                 break
         if inside:
@@ -120,90 +121,62 @@ def pixel_of(x: float, y: float, z: float, lens: Array, model: int) -> tuple[flo
 
 
 @compiled
-def reach_of(lens: Array, model: int, height: int, width: int) -> tuple[float, float]:
-    """Return |x / z| and |y / z| beyond which no point falls on the image: for most points a test without division."""
-    if model != 0:
-        return np.inf, np.inf
-    return (max(lens[2], width - lens[2]) + 1) / lens[0], (max(lens[3], height - lens[3]) + 1) / lens[1]
+def on_image(points: Array, T: Array, lens: Array, model: int, height: int, width: int) -> tuple[Array, Array]:
+    """Return where points, moved by T (3, 4) into the camera's frame, fall on the image, and how far they are.
 
-
-@compiled
-def draw(points: Array, T: Array, lens: Array, model: int, depth: Array) -> int:
-    """Draw points, moved by T (3, 4) into the camera's frame, into depth uint16 (H, W) [1/256 m]; the nearest wins.
-
-    Returns how many fell on the image. A pixel covers half a pixel around its integer coordinates; what is nearer than
-    half a step or farther than the map holds has no place and hides nothing.
+    Flat pixel indices int32 (n,) and depths uint16 (n,) [1/256 m]; points that fall elsewhere are left out. A pixel
+    covers half a pixel around its integer coordinates; what is nearer than half a step or farther than a map holds has
+    no place.
     """
-    height, width = depth.shape
-    reach = reach_of(lens, model, height, width)
-    fell = 0
+    index, steps = np.empty(len(points), np.int32), np.empty(len(points), np.uint16)
+    t00, t01, t02, t03 = T[0, 0], T[0, 1], T[0, 2], T[0, 3]  # once: the loop may not know that T stays as it is
+    t10, t11, t12, t13 = T[1, 0], T[1, 1], T[1, 2], T[1, 3]
+    t20, t21, t22, t23 = T[2, 0], T[2, 1], T[2, 2], T[2, 3]
+    fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
+    found = 0
     for i in range(len(points)):
         px, py, pz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
-        z = T[2, 0] * px + T[2, 1] * py + T[2, 2] * pz + T[2, 3]
+        z = t20 * px + t21 * py + t22 * pz + t23
         if not NEAREST_M < z < FAR_M:
             continue
-        x = T[0, 0] * px + T[0, 1] * py + T[0, 2] * pz + T[0, 3]
-        if abs(x) > reach[0] * z:
-            continue
-        y = T[1, 0] * px + T[1, 1] * py + T[1, 2] * pz + T[1, 3]
-        if abs(y) > reach[1] * z:
-            continue
-        u, v = pixel_of(x, y, z, lens, model)
+        x, y = t00 * px + t01 * py + t02 * pz + t03, t10 * px + t11 * py + t12 * pz + t13
+        if model == PINHOLE:
+            u, v = fx * (x / z) + cx, fy * (y / z) + cy
+        else:
+            u, v = pixel_of(x, y, z, lens, model)
         u, v = np.rint(u), np.rint(v)
         if 0 <= u < width and 0 <= v < height:  # False for NaN
-            fell += 1
-            row, column, steps = int(v), int(u), np.rint(z * STEPS_PER_M)
-            if depth[row, column] == 0 or steps < depth[row, column]:
-                depth[row, column] = np.uint16(steps)
-    return fell
+            index[found], steps[found] = int(v) * width + int(u), np.uint16(np.rint(z * STEPS_PER_M))
+            found += 1
+    return index[:found], steps[:found]
 
 
 @compiled
-def draw_agreeing(points: Array, T: Array, lens: Array, model: int, evidence: Array, tolerances: Array,
-                  depth: Array) -> tuple[int, int]:
-    """Draw like `draw`, but only points that agree with one of the pieces of evidence uint16 (E, 2, H, W).
+def draw(index: Array, steps: Array, depth: Array) -> None:
+    """Draw depths uint16 (n,) at flat pixels (n,) into a map uint16 (H, W), 0 for none; the nearest wins."""
+    flat = depth.ravel()
+    for i in range(len(index)):
+        at = flat[index[i]]
+        if at == 0 or steps[i] < at:
+            flat[index[i]] = steps[i]
 
-    Returns how many fell on the image and how many of them agreed; see agreement.py.
+
+@compiled
+def draw_agreeing(index: Array, steps: Array, allowed: Array, depth: Array) -> int:
+    """Draw like `draw` what lies in one of the intervals allowed at its pixel; return how many did.
+
+    `allowed` uint16 (E, H * W, 4) has two intervals [first, last] for each pixel and each of E pieces of evidence; see
+    agreement.py.
     """
-    height, width = depth.shape
-    reach = reach_of(lens, model, height, width)
-    fell, kept = 0, 0
-    for i in range(len(points)):
-        px, py, pz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
-        z = T[2, 0] * px + T[2, 1] * py + T[2, 2] * pz + T[2, 3]
-        if not NEAREST_M < z < FAR_M:
-            continue
-        x = T[0, 0] * px + T[0, 1] * py + T[0, 2] * pz + T[0, 3]
-        if abs(x) > reach[0] * z:
-            continue
-        y = T[1, 0] * px + T[1, 1] * py + T[1, 2] * pz + T[1, 3]
-        if abs(y) > reach[1] * z:
-            continue
-        u, v = pixel_of(x, y, z, lens, model)
-        u, v = np.rint(u), np.rint(v)
-        if not (0 <= u < width and 0 <= v < height):
-            continue
-        fell += 1
-        row, column, steps = int(v), int(u), np.rint(z * STEPS_PER_M)
-        for k in range(len(evidence)):
-            if agrees(steps, evidence[k, 0, row, column], evidence[k, 1, row, column], tolerances[k]):
+    flat = depth.ravel()
+    kept = 0
+    for i in range(len(index)):
+        k, step = index[i], steps[i]
+        for e in range(len(allowed)):
+            one = allowed[e, k, 0] <= step <= allowed[e, k, 1]
+            if one or allowed[e, k, 2] <= step <= allowed[e, k, 3]:
                 kept += 1
-                if depth[row, column] == 0 or steps < depth[row, column]:
-                    depth[row, column] = np.uint16(steps)
+                if flat[k] == 0 or step < flat[k]:
+                    flat[k] = step
                 break
-    return fell, kept
-
-
-@compiled
-def agrees(steps: float, first: int, second: int, tolerance: float) -> bool:
-    """Tell whether a depth lies between two of one surface, or near one of two that are apart; 0 is none."""
-    if first == 0:
-        first = second
-    if second == 0:
-        second = first
-    low, high = min(first, second), max(first, second)
-    if low == 0:
-        return False
-    if tolerance == 0 or high <= low * SURFACE:
-        return low * (1 - tolerance) <= steps <= high * (1 + tolerance)
-    return abs(steps - low) <= tolerance * low or abs(steps - high) <= tolerance * high
+    return kept

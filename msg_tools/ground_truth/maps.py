@@ -16,9 +16,10 @@ from ..camera import Array
 from ..errors import CloudError, ConfigError, DepthNodeError, ImageError
 from ..rotation import inverse
 from .accumulation import add, disagreement_m
-from .agreement import Evidence, scan_evidence, stereo_evidence
-from .kernels import draw
+from .agreement import scan_evidence, stereo_evidence
+from .kernels import draw, on_image
 from .occlusion import UNKNOWN, Spacing, spacing_of, without_occluded
+from .pixels import merged
 from .projector import ScanProjector
 from .scans import Exposures, Scan, Scans
 from .settings import Step, TruthSettings
@@ -100,9 +101,9 @@ class MapMaker:
         facts: dict[str, Any] = {'points': scan.count, 'hidden': hidden}
         if others:
             added = add(scan, others, view, self._evidence(scan.frame, steps, view, spacing))
-            median_m, p95_m = disagreement_m(steps, added.steps)
-            merged = np.where(steps > 0, steps, added.steps)
-            steps, more = without_occluded(merged, step, spacing_of(merged))
+            together, differences = merged(steps, added.steps)
+            median_m, p95_m = disagreement_m(differences)
+            steps, more = without_occluded(together, step, spacing_of(together))
             facts |= {'hidden': hidden + more, 'scans': added.scans + 1, 'added_points': added.points,
                       'agreed_points': added.agreed,
                       'dropped_disagreeing': share(added.points - added.agreed, added.points),
@@ -130,7 +131,7 @@ class MapMaker:
                              'are the scan and the transform to the camera right?')
         return steps
 
-    def _evidence(self, frame: Frame, steps: Array, view: View, spacing: Spacing) -> list[Evidence]:
+    def _evidence(self, frame: Frame, steps: Array, view: View, spacing: Spacing) -> list[Array]:
         """Return what points of other scans must agree with. Raises ImageError where there is no stereo pair."""
         result = []
         if self.settings.agree in ('scan', 'either'):
@@ -145,8 +146,9 @@ class MapMaker:
 
 def draw_scan(scan: Scan, view: View) -> Array:
     """Draw a scan alone, uint16 (H, W) [1/256 m]."""
-    steps = np.zeros(view.lens.size.shape, np.uint16)
-    draw(scan.points, view.T_cam_scanner[:3], view.lens.numbers, view.lens.model, steps)
+    lens = view.lens
+    steps = np.zeros(lens.size.shape, np.uint16)
+    draw(*on_image(scan.points, view.T_cam_scanner[:3], lens.numbers, lens.model, *lens.size.shape), steps)
     return steps
 
 

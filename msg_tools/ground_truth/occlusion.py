@@ -19,7 +19,7 @@ from ..camera import Array
 from .pixels import gaps, seen_through
 from .settings import Step
 
-SAMPLES = 2000
+SAMPLES, ROWS_APART = 2000, 7  # a prime: no beam's rows are always left out
 FLOOR_FACTOR = 1.65  # slopes up to this many times the usual floor's are floor: ramps, kerbs, the far edge of a road
 MOST_PX = 24  # half a window; coarser scans leave holes that nothing in the image can judge
 
@@ -38,7 +38,9 @@ UNKNOWN = Spacing(1.0, 1.0, 0.0)  # where nothing asks for it
 
 def spacing_of(steps: Array) -> Spacing:
     """Measure a depth map uint16 (H, W) on some thousands of its points."""
-    below, right, slope = gaps(steps, max(1, int(np.count_nonzero(steps)) // SAMPLES))
+    count = int(np.count_nonzero(steps))
+    rows_apart = ROWS_APART if count > ROWS_APART * SAMPLES else 1
+    below, right, slope = gaps(steps, rows_apart, max(1, count // (rows_apart * SAMPLES)))
     rising = slope[(below > 0) & (slope > 0)]
     return Spacing(_median(below[below > 0]), _median(right[right > 0]), _median(rising, 0.0))
 
@@ -59,9 +61,9 @@ def without_occluded(steps: Array, step: Step, spacing: Spacing) -> tuple[Array,
 
 
 def nearest_around(steps: Array, rows: int, columns: int) -> Array:
-    """Return the least depth of a window around each pixel of a map uint16 (H, W), 65535 where it has none."""
+    """Return the least depth of a window around each pixel of a map uint16 (H, W), less one; 65535 where none is."""
     window = np.ones((2 * rows + 1, 2 * columns + 1), np.uint8)
-    return np.asarray(cv2.erode(np.where(steps == 0, np.uint16(65535), steps), window))
+    return np.asarray(cv2.erode(steps - np.uint16(1), window))  # no depth, 0, becomes the farthest
 
 
 def _median(values: Array, default: float = 1.0) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..camera import Array, Size
 from ..depth_png import STEPS_PER_M
-from .kernels import draw
+from .kernels import draw, on_image
 from .lens import PINHOLE
 
 BLOCK = 16384  # points at a time: they stay in the cache, and OpenBLAS starts no threads, which would only wait
@@ -45,7 +45,7 @@ class ScanProjector:
         255.998 m have no place in the map and hide nothing.
         """
         depth = np.zeros(self.size.shape, np.uint16)
-        draw(points, self.P_velo_to_image, UNIT_LENS, PINHOLE, depth)
+        draw(*on_image(points, self.P_velo_to_image, UNIT_LENS, PINHOLE, *self.size.shape), depth)
         return depth
 
     def nearest_with(self, points: Array, mixed_edges: bool, vel_depth: bool) -> Array:

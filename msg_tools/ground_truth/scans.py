@@ -17,7 +17,6 @@ from .trajectory import Trajectory
 
 MARGIN_M = 2.0  # how far outside the view a point may be before the motion of its scan is undone
 LONGEST_PERIOD_S = 0.25  # of a scanner; scans that are farther apart have a gap between them
-FAR_M = 120.0  # a turn of the camera moves points at this distance by its angle times it
 
 
 @dataclass(slots=True)
@@ -62,11 +61,11 @@ class Exposures:
         try:
             view = self.source.view(frame.entry)
             if self.scanner is None or exposure_ns is None or stamp_ns is None:
-                chosen = within(frame.points, planes_of(view), MARGIN_M)
+                chosen = within(frame.points, planes_of(view), MARGIN_M, 0.0)
                 return Scan(frame, frame.points.take(chosen, 0), len(frame.points), exposure_ns)
             T_world_scanner = self.scanner.at(np.array([exposure_ns]))[0]
-            margin_m = MARGIN_M + (0.0 if travel is None else reach_m(T_world_scanner, travel))
-            chosen = within(frame.points, planes_of(view), margin_m)
+            shift_m, turn_rad = (0.0, 0.0) if travel is None else farthest(T_world_scanner, travel)
+            chosen = within(frame.points, planes_of(view), MARGIN_M + shift_m, turn_rad)
             points = frame.points.take(chosen, 0)
             points = compensated(points, offsets_of(frame, points, chosen), stamp_ns, exposure_ns, self.scanner)
             return Scan(frame, points, len(frame.points), exposure_ns, T_world_scanner)
@@ -106,21 +105,26 @@ class Scans:
         """Return where the scanner was at the exposures around an entry; those that are not known count for nothing."""
         if not self._reach or self._exposures.scanner is None:
             return None
-        poses = []
-        for entry in self._entries[max(0, index - self._reach) : index + self._reach + 1]:
-            stamp_ns = self._exposures.of(entry)
-            try:
-                poses.append(self._exposures.scanner.at(np.array([stamp_ns or 0]))[0])
-            except DepthNodeError:
-                continue
-        return np.stack(poses) if poses else None
+        around = self._entries[max(0, index - self._reach) : index + self._reach + 1]
+        stamps_ns = np.array([stamp for entry in around if (stamp := self._exposures.of(entry)) is not None])
+        try:
+            return self._exposures.scanner.at(stamps_ns)
+        except DepthNodeError:  # one of them at least: those that are known
+            known = [T for stamp in stamps_ns if (T := self._pose(stamp)) is not None]
+            return np.concatenate(known) if known else None
+
+    def _pose(self, stamp_ns: int) -> Array | None:
+        try:
+            return None if self._exposures.scanner is None else self._exposures.scanner.at(np.array([stamp_ns]))
+        except DepthNodeError:
+            return None
 
 
-def reach_m(T_world_scanner: Array, others: Array) -> float:
-    """Return how far a far point may move in the view between a pose (4, 4) and others (M, 4, 4) [m]."""
+def farthest(T_world_scanner: Array, others: Array) -> tuple[float, float]:
+    """Return how far other poses (M, 4, 4) are from a pose (4, 4) at most [m], and by how much turned [rad]."""
     between = inverse(T_world_scanner) @ others
     angle = np.arccos(np.clip((np.trace(between[:, :3, :3], axis1=1, axis2=2) - 1) / 2, -1, 1))
-    return float(np.max(np.linalg.norm(between[:, :3, 3], axis=1) + FAR_M * angle))
+    return float(np.max(np.linalg.norm(between[:, :3, 3], axis=1))), float(np.max(angle))
 
 
 def planes_of(view: View) -> Array:
