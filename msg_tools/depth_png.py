@@ -3,7 +3,7 @@
 A value is up to 1/512 m (2 mm) off. What does not fit is no depth: nothing wraps around or is cut to the largest.
 The PNG is written here and not by OpenCV: a sparse map is mostly runs of zeros, which ISA-L's deflate (PyPI's isal) and
 no row filter pack in a tenth of the time. Where isal is missing, zlib's run-length strategy does it: the same pixels in
-a tenth less bytes, at a fifth of the speed.
+a quarter fewer bytes, at a fifth of the speed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ except ImportError:  # no wheel for this machine
 STEPS_PER_M = 256
 MAX_DEPTH_M = 65535 / STEPS_PER_M  # 255.996 m
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
-ISAL_LEVEL = 1  # 0 makes a fifth more bytes and 2 hardly fewer, in the same time
+ISAL_LEVEL = 0  # 1 makes a sixth fewer bytes, of an accumulated map in three times the time
 
 
 def read_depth_png(path: Path | str) -> Array:
@@ -91,7 +91,7 @@ def encode_depth_steps(steps: Array) -> bytes:
         raise DepthPngError(f'expected a uint16 array of shape (H, W), got {steps.dtype} {steps.shape}')
     height, width = steps.shape
     rows = np.zeros((height, 1 + 2 * width), np.uint8)  # each row is led by its filter: 0, none
-    rows[:, 1:] = steps.astype('>u2').view(np.uint8)
+    np.ndarray(steps.shape, '>u2', rows, offset=1, strides=(1 + 2 * width, 2))[:] = steps  # turned round on the way
     header = struct.pack('>IIBBBBB', width, height, 16, 0, 0, 0, 0)  # 16 bits, grey
     chunks = (b'IHDR', header), (b'IDAT', _deflated(rows)), (b'IEND', b'')
     return SIGNATURE + b''.join(_chunk(kind, data) for kind, data in chunks)

@@ -145,3 +145,12 @@ def test_scans_beyond_a_gap_are_left_out(tiny_drive):
 def test_shares_dropped_are_of_what_there_was(tiny_drive):
     facts = maps(maker(tiny_drive, accumulate=1))[1].facts
     assert facts['dropped_disagreeing'] == pytest.approx(1 - facts['agreed_points'] / facts['added_points'], abs=1e-5)
+
+
+def test_scans_can_be_accumulated_as_if_each_were_of_its_stamp(tiny_drive):
+    undone, still = (maps(maker(tiny_drive, accumulate=1, tolerance=0.3, motion=motion))[1] for motion in ('on', 'off'))
+    alone = maps(maker(tiny_drive, None))[1]
+    kept = (alone.steps > 0) & (still.steps > 0)
+    assert np.array_equal(alone.steps[kept], still.steps[kept])
+    assert still.facts['scans'] == 3
+    assert not np.array_equal(undone.steps, still.steps)

@@ -131,7 +131,7 @@ def disk_steps(drive: KittiDrive, camera: int, scratch: Path, peer: Peer | None)
     }
     if peer:
         steps[f'{PEER}, scan to PNG on disk'] = lambda frame: cv2.imwrite(
-            str(new_file(scratch)), depth_to_steps(peer.read_and_project(drive.scan_path(frame))))
+            str(new_file(scratch)), (256 * peer.read_and_project(drive.scan_path(frame))).astype(np.uint16))
     return steps
 
 

@@ -80,7 +80,8 @@ class MapMaker:
         """Yield the map of each wanted entry of a chunk, in order, or why there is none; nothing is raised."""
         reach = self.settings.accumulate
         low = max(0, chunk.first - reach)  # what lies before is of no use, and may be broken
-        scans = Scans(Exposures(self.source, self.scanner, self.settings.exposure), chunk.entries[low:], reach)
+        exposures = Exposures(self.source, self.scanner, self.settings.exposure, self.settings.motion != 'off')
+        scans = Scans(exposures, chunk.entries[low:], reach)
         for index in range(chunk.first, chunk.stop):
             yield self._map(*scans.window(index - low))
 

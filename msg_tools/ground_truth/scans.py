@@ -42,6 +42,7 @@ class Exposures:
     source: Source
     scanner: Trajectory | None
     whose: str  # 'auto', 'image' or 'cloud'
+    undo_motion: bool = True  # or take a scan as if it were of its stamp
 
     def of(self, entry: Entry) -> int | None:
         """Return the exposure of a frame [ns]; None where it has no stamps."""
@@ -61,13 +62,13 @@ class Exposures:
         try:
             view = self.source.view(frame.entry)
             if self.scanner is None or exposure_ns is None or stamp_ns is None:
-                chosen = within(frame.points, planes_of(view), MARGIN_M, 0.0)
-                return Scan(frame, frame.points.take(chosen, 0), len(frame.points), exposure_ns)
+                return Scan(frame, frame.points, len(frame.points), exposure_ns)
             T_world_scanner = self.scanner.at(np.array([exposure_ns]))[0]
             shift_m, turn_rad = (0.0, 0.0) if travel is None else farthest(T_world_scanner, travel)
             chosen = within(frame.points, planes_of(view), MARGIN_M + shift_m, turn_rad)
             points = frame.points.take(chosen, 0)
-            points = compensated(points, offsets_of(frame, points, chosen), stamp_ns, exposure_ns, self.scanner)
+            offsets_s = offsets_of(frame, points, chosen) if self.undo_motion else None
+            points = compensated(points, offsets_s, stamp_ns, exposure_ns, self.scanner)
             return Scan(frame, points, len(frame.points), exposure_ns, T_world_scanner)
         except DepthNodeError as error:
             return Scan(frame, error=error)
