@@ -8,8 +8,9 @@ import pytest
 
 from msg_tools.errors import ConfigError
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
-from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker, chunks
+from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker
 from msg_tools.ground_truth.settings import TruthSettings
+from msg_tools.ground_truth.spans import spans
 from msg_tools.ground_truth.trajectory import Trajectory
 from msg_tools.kitti import KittiDrive
 
@@ -20,8 +21,9 @@ def maker(drive, scanner: Trajectory | str | None = 'own', **settings) -> MapMak
 
 
 def maps(maker: MapMaker, length: int = 100) -> list[DepthMap | Failure]:
-    return [item for chunk in chunks(maker.source.entries(), maker.settings.accumulate, length)
-            for item in maker.maps(chunk)]
+    entries = maker.source.entries()
+    return [item for span in spans(np.arange(len(entries)), length)
+            for item in maker.maps(span.chunk(entries, maker.settings.accumulate))]
 
 
 @pytest.mark.parametrize(('accumulate', 'length', 'expected'), [
@@ -30,8 +32,8 @@ def maps(maker: MapMaker, length: int = 100) -> list[DepthMap | Failure]:
     (9, 9, [(0, 5, 0, 5)]),
 ])
 def test_chunks_have_their_neighbours_scans(accumulate, length, expected):
-    found = [(chunk.entries[0], chunk.entries[-1] + 1, chunk.first, chunk.stop)
-             for chunk in chunks(list(range(5)), accumulate, length)]
+    chunks = [span.chunk(range(5), accumulate) for span in spans(np.arange(5), length)]
+    found = [(chunk.entries[0], chunk.entries[-1] + 1, chunk.first, chunk.stop) for chunk in chunks]
     assert found == expected
 
 
