@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from msg_tools.errors import ConfigError
+from msg_tools.errors import ConfigError, ImageError
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
-from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker
+from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker, baseline_of
 from msg_tools.ground_truth.settings import TruthSettings
 from msg_tools.ground_truth.spans import spans
 from msg_tools.ground_truth.trajectory import Trajectory
+from msg_tools.image_file import encode_rgb
 from msg_tools.kitti import KittiDrive
 
 
@@ -111,6 +112,17 @@ def test_stereo_without_a_pair_is_the_frames_error(tiny_drive):
         file.unlink()
     result = maps(maker(tiny_drive, accumulate=1, agree='stereo'))
     assert all('expected a stereo pair' in item.reason for item in result)
+
+
+def test_stereo_of_two_sizes_or_swapped_is_the_frames_error(tiny_drive):
+    wanted = maker(tiny_drive, accumulate=1, agree='stereo')
+    view = wanted.source.view(wanted.source.entries()[0])
+    for baseline_m, message in ((None, 'got no baseline'), (-0.5, r'got one -0\.500 m to the right')):
+        with pytest.raises(ImageError, match=message):
+            baseline_of(replace(view, baseline_m=baseline_m))
+    for file in (tiny_drive / 'image_03/data').iterdir():
+        file.write_bytes(encode_rgb(np.zeros((4, 6, 3), np.uint8)))
+    assert all('expected a stereo pair of one size' in item.reason and '6x4' in item.reason for item in maps(wanted))
 
 
 def test_monodepth2_mode_is_its_own(tiny_drive):
