@@ -68,6 +68,14 @@ def test_chunks_change_nothing(tiny_drive, settings):
             assert one.facts == pytest.approx(other.facts, nan_ok=True)
 
 
+def test_chunks_change_no_pixel_of_a_real_bend(real_drive):  # points were moved by poses at the ends of what was cut
+    made = maker(real_drive, accumulate=2)
+    entries = [entry for entry in made.source.entries() if 44 <= entry.frame < 50]
+    whole, *others = ([item.steps for span in spans(np.arange(6), length) for item in made.maps(span.chunk(entries, 2))]
+                      for length in (6, 1, 4))
+    assert all(np.array_equal(whole, other) for other in others)
+
+
 def test_accumulation_adds_what_agrees_and_keeps_the_scan(tiny_drive):
     single, added = (maps(maker(tiny_drive, **settings))[1] for settings in ({}, {'accumulate': 1, 'tolerance': 0.3}))
     assert added.facts['scans'] == 3
