@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from msg_tools.errors import ConfigError
+from msg_tools.errors import ConfigError, ImageError
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
-from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker, chunks
+from msg_tools.ground_truth.maps import Chunk, DepthMap, Failure, MapMaker, baseline_of
 from msg_tools.ground_truth.settings import TruthSettings
+from msg_tools.ground_truth.spans import spans
 from msg_tools.ground_truth.trajectory import Trajectory
+from msg_tools.image_file import encode_rgb
 from msg_tools.kitti import KittiDrive
 
 
@@ -20,8 +22,9 @@ def maker(drive, scanner: Trajectory | str | None = 'own', **settings) -> MapMak
 
 
 def maps(maker: MapMaker, length: int = 100) -> list[DepthMap | Failure]:
-    return [item for chunk in chunks(maker.source.entries(), maker.settings.accumulate, length)
-            for item in maker.maps(chunk)]
+    entries = maker.source.entries()
+    return [item for span in spans(np.arange(len(entries)), length)
+            for item in maker.maps(span.chunk(entries, maker.settings.accumulate))]
 
 
 @pytest.mark.parametrize(('accumulate', 'length', 'expected'), [
@@ -30,8 +33,8 @@ def maps(maker: MapMaker, length: int = 100) -> list[DepthMap | Failure]:
     (9, 9, [(0, 5, 0, 5)]),
 ])
 def test_chunks_have_their_neighbours_scans(accumulate, length, expected):
-    found = [(chunk.entries[0], chunk.entries[-1] + 1, chunk.first, chunk.stop)
-             for chunk in chunks(list(range(5)), accumulate, length)]
+    chunks = [span.chunk(range(5), accumulate) for span in spans(np.arange(5), length)]
+    found = [(chunk.entries[0], chunk.entries[-1] + 1, chunk.first, chunk.stop) for chunk in chunks]
     assert found == expected
 
 
@@ -63,6 +66,14 @@ def test_chunks_change_nothing(tiny_drive, settings):
         for one, other in zip(whole, maps(maker(tiny_drive, **settings), length), strict=True):
             assert np.array_equal(one.steps, other.steps)
             assert one.facts == pytest.approx(other.facts, nan_ok=True)
+
+
+def test_chunks_change_no_pixel_of_a_real_bend(real_drive):  # points were moved by poses at the ends of what was cut
+    made = maker(real_drive, accumulate=5)
+    entries = [entry for entry in made.source.entries() if 40 <= entry.frame < 56]
+    whole, single = ([item.steps for span in spans(np.arange(8, 12), length)
+                      for item in made.maps(span.chunk(entries, 5))] for length in (4, 1))
+    assert np.array_equal(whole, single)
 
 
 def test_accumulation_adds_what_agrees_and_keeps_the_scan(tiny_drive):
@@ -109,6 +120,17 @@ def test_stereo_without_a_pair_is_the_frames_error(tiny_drive):
         file.unlink()
     result = maps(maker(tiny_drive, accumulate=1, agree='stereo'))
     assert all('expected a stereo pair' in item.reason for item in result)
+
+
+def test_stereo_of_two_sizes_or_swapped_is_the_frames_error(tiny_drive):
+    wanted = maker(tiny_drive, accumulate=1, agree='stereo')
+    view = wanted.source.view(wanted.source.entries()[0])
+    for baseline_m, message in ((None, 'got no baseline'), (-0.5, r'got one -0\.500 m to the right')):
+        with pytest.raises(ImageError, match=message):
+            baseline_of(replace(view, baseline_m=baseline_m))
+    for file in (tiny_drive / 'image_03/data').iterdir():
+        file.write_bytes(encode_rgb(np.zeros((4, 6, 3), np.uint8)))
+    assert all('expected a stereo pair of one size' in item.reason and '6x4' in item.reason for item in maps(wanted))
 
 
 def test_monodepth2_mode_is_its_own(tiny_drive):

@@ -68,7 +68,15 @@ def test_points_keep_their_order_and_number():
                        driving(1, 0)).shape == (0, 3)
     knots = np.stack([np.eye(4)[:3]] * 3)
     points = np.arange(12, dtype=np.float32).reshape(4, 3)
-    assert np.array_equal(moved(points, np.zeros(4, np.float32), -1.0, 1.0, knots), points)
+    assert np.array_equal(moved(points, np.zeros(4, np.float32), 1.0, -1, knots), points)
+
+
+def test_a_part_of_a_scan_moves_as_in_the_whole_to_the_last_bit():  # else maps depend on how many frames a worker gets
+    scanner, rng = driving(8.0, 45.0), np.random.default_rng(1)
+    points, offsets_s = rng.uniform(-40, 40, (500, 3)).astype(np.float32), np.linspace(-0.05, 0.05, 500, dtype='f4')
+    whole = compensated(points, offsets_s, STAMP_NS, STAMP_NS, scanner)
+    for part in (slice(100, 350), slice(7, 8), slice(480, None)):
+        assert np.array_equal(compensated(points[part], offsets_s[part], STAMP_NS, STAMP_NS, scanner), whole[part])
 
 
 def test_offsets_come_from_the_field_before_the_azimuth():
@@ -87,6 +95,12 @@ def test_within_keeps_order_and_drops_nan():
     assert within(points, planes, 0.0, 0.0).tolist() == [0, 4]
     assert within(points, planes, 0.6, 0.0).tolist() == [0, 3, 4]
     assert within(points, planes, 0.0, 0.8).tolist() == [0, 1, 4]  # (-1, 1, 0) is 1.41 m away, and 1 m outside
+
+
+@pytest.mark.parametrize('margin_rad', [0.0, 0.1])
+def test_within_drops_what_has_no_place_and_keeps_what_is_far(margin_rad):  # Inf has no azimuth, and spoilt all times
+    points = np.array([[np.inf, np.inf, np.inf], [1e30, 0, 0], [-1e30, 0, 0], [1, np.inf, 0], [0, 0, 0]], np.float32)
+    assert within(points, np.array([[1.0, 0.1, 0.1, 0]]), 0.0, margin_rad).tolist() == [1, 4]
 
 
 def test_apply_is_the_transform():

@@ -186,6 +186,7 @@ def test_tum_file_has_stamps_to_the_nanosecond_and_is_of_the_scanner(tmp_path):
     ('nan 0 0 0 0 1 0 0 0 0 1 0\n' * 3, 'expected finite poses, got NaN or Inf in pose 0'),
     ('x 0 0 0 0 1 0 0 0 0 1 0\n' * 3, 'expected numbers, got'),
     ('x 0 0 0 0 0 0 1\n' * 2, "expected a stamp in seconds, got 'x'"),
+    ('1e30 0 0 0 0 0 0 1\n' * 2, "expected a stamp in seconds, got '1e30'"),
     ('0 0 0 0 0 0 0 0\n1 0 0 0 0 0 0 1\n', 'pose 0: expected a rotation'),
     ('9000 0 0 0 0 0 0 1\n9001 0 0 0 0 0 0 1\n', 'are they of another recording, or clock?'),
 ])
@@ -226,7 +227,7 @@ class Room:
     path: Path = Path('room')
 
     def entries(self):
-        return [Entry(str(n), n, None, n * 100 * MS) for n in range(12)]
+        return [Entry(str(n), n, None, n * 100 * MS) for n in range(9)]
 
     def pose(self, time_s):
         return exp(np.array([[0, 0, np.deg2rad(10.0) * time_s, 2.0 * time_s, 0, 0]]))[0]
@@ -234,11 +235,11 @@ class Room:
     def read(self, entries):
         random = np.random.default_rng(0)
         for entry in entries:
-            walls = random.uniform(-1, 1, (8000, 3)) * [12, 8, 3]
-            side = random.integers(0, 3, 8000)
+            walls = random.uniform(-1, 1, (4000, 3)) * [12, 8, 3]
+            side = random.integers(0, 3, 4000)
             limit = np.array([12.0, 8.0, 3.0])[side]
-            walls[np.arange(8000), side] = np.sign(walls[np.arange(8000), side]) * limit
-            offsets_s = random.uniform(-0.05, 0.05, 8000).astype(np.float32) * self.turning
+            walls[np.arange(4000), side] = np.sign(walls[np.arange(4000), side]) * limit
+            offsets_s = random.uniform(-0.05, 0.05, 4000).astype(np.float32) * self.turning
             T = inverses(np.stack([self.pose(entry.frame * 0.1 + t) for t in offsets_s]))
             points = (T[:, :3, :3] @ walls[:, :, None])[:, :, 0] + T[:, :3, 3]
             yield Frame(entry, points.astype(np.float32), offsets_s if self.turning else None)
@@ -249,12 +250,12 @@ def test_kiss_icp_finds_the_way_at_the_stamps(turning):
     pytest.importorskip('kiss_icp')
     room = Room(turning)
     found = kiss_trajectory(room, room.entries())
-    at = [400 * MS, 900 * MS]
+    at = [300 * MS, 800 * MS]
     T = inverse(found.at(at[:1])[0]) @ found.at(at[1:])[0]
-    wanted = inverse(room.pose(0.4)) @ room.pose(0.9)
+    wanted = inverse(room.pose(0.3)) @ room.pose(0.8)
     assert np.abs(T - wanted)[:3, 3].max() < 0.06  # of 1 m
     assert np.abs(T - wanted)[:3, :3].max() < 0.01  # of 0.087 rad
-    assert found.stamps_ns.tolist() == [n * 100 * MS for n in range(12)]
+    assert found.stamps_ns.tolist() == [n * 100 * MS for n in range(9)]
 
 
 def test_kiss_icp_needs_scans_with_stamps(odometry_source):

@@ -16,6 +16,7 @@ from msg_tools.camera import Size
 from msg_tools.depth_png import write_depth_png
 from msg_tools.errors import CalibrationError, TruthSetError
 from msg_tools.ground_truth.cli import main as velodyne_to_depth
+from msg_tools.ground_truth.manifest import Row, write_manifest
 from msg_tools.ground_truth.report import main, write_report
 from msg_tools.ground_truth.report_figures import DEPTH_EDGES_M, choose, condensed, measure
 from msg_tools.ground_truth.time_drift import time_drift
@@ -96,6 +97,18 @@ def test_plain_folder_of_maps_is_a_set(tmp_path):
     page = page_of(tmp_path, tmp_path / 'report.html')
     assert 'at least 5 frames with image and intrinsics, got 0' in page
     assert 'Time between' not in page
+
+
+def test_manifest_may_be_parquet(tmp_path):  # it was passed over, and with it whatever had failed
+    pytest.importorskip('pyarrow')
+    (tmp_path / 'depth').mkdir()
+    (tmp_path / 'depth/a.png').write_bytes(b'')
+    rows = [Row('a', 's', 0, 10**18 + 10_500_000, 10**18, coverage=0.25, facts={'hidden': 3}),
+            Row('b', 's', 1, status='failed', reason='no scan')]
+    write_manifest(tmp_path / 'manifest.parquet', lambda: rows, {})
+    truth = TruthSet.open(tmp_path)
+    assert truth.manifest.counts() == {'ok': 1, 'failed': 1}
+    assert [truth.manifest.numbers[name][0] for name in ('coverage', 'hidden', 'offset_ms')] == [0.25, 3.0, 10.5]
 
 
 def test_folder_without_maps_is_an_error(tmp_path):

@@ -61,14 +61,14 @@ def test_points_without_direction_do_not_count():
 
 
 def test_usual_is_the_median_of_those_that_have_points():
-    nan = ScanExtent(np.nan, np.nan)
-    assert usual_extent([WHOLE, ScanExtent(90.0, -3.0), nan, WHOLE]) == WHOLE
-    assert np.isnan(usual_extent([nan]).turn_deg)
-    assert np.isnan(usual_extent([]).turn_deg)
+    whole, none = (360.0, -24.0), (np.nan, np.nan)
+    assert usual_extent(np.array([whole, (90.0, -3.0), none, whole])) == WHOLE
+    assert np.isnan(usual_extent(np.array([none])).turn_deg)
+    assert np.isnan(usual_extent(np.zeros((0, 2))).turn_deg)
 
 
 def test_last_scan_of_the_real_drive_is_the_only_partial_one(real_drive):
     drive = KittiDrive(real_drive)
     extents = {frame: scan_extent(drive.read_scan(frame)) for frame in drive.scans()}
-    usual = usual_extent(extents.values())
+    usual = usual_extent(np.array([(extent.turn_deg, extent.lowest_deg) for extent in extents.values()]))
     assert [frame for frame, extent in extents.items() if extent.missing(usual)] == [153]

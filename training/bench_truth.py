@@ -15,7 +15,7 @@ from msg_tools import cli
 from msg_tools.camera import Array, unproject
 from msg_tools.depth_png import STEPS_PER_M
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
-from msg_tools.ground_truth.maps import DepthMap, MapMaker, chunks
+from msg_tools.ground_truth.maps import Chunk, DepthMap, MapMaker
 from msg_tools.ground_truth.settings import TruthSettings
 from msg_tools.synthetic import write_drive
 from msg_tools.synthetic_truth import Truth, Verdict, verdicts
@@ -85,11 +85,11 @@ class Known:
         """Yield the map of each frame; a frame without one is an error here."""
         source = self.source
         scanner = None if settings.motion == 'off' else source.trajectory()
-        for chunk in chunks(source.entries(), settings.accumulate, len(source.entries())):
-            for item in MapMaker(source, settings, scanner).maps(chunk):
-                if not isinstance(item, DepthMap):
-                    raise RuntimeError(item.reason)
-                yield item
+        entries = source.entries()
+        for item in MapMaker(source, settings, scanner).maps(Chunk(entries, 0, len(entries))):
+            if not isinstance(item, DepthMap):
+                raise RuntimeError(item.reason)
+            yield item
 
     def judged(self, item: DepthMap) -> tuple[Array, Array, Array, Array]:
         """Return of each pixel with depth, (n,): Verdict, error [m], error beyond its pixel (a share), does it move."""

@@ -15,6 +15,7 @@ from typing import Any
 from .. import cli
 from ..errors import DepthNodeError, OutputError, PosesError
 from .compare import compare_maps
+from .compiled import SLOW, is_compiled
 from .manifest import require_format
 from .maps import MapMaker
 from .open_source import open_source
@@ -47,7 +48,7 @@ def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
     start_s = time.perf_counter()
     require_format(args.manifest)
     source = source_of(args)
-    for text in source.warnings:
+    for text in (*source.warnings, *(() if is_compiled() else (SLOW,))):
         cli.warn(NAME, text)
     maker = maker_of(source, settings, args)
     description = describe(args, maker)

@@ -24,14 +24,15 @@ def within(points: Array, planes: Array, margin_m: float, margin_rad: float) -> 
     """Return the indices int64 (n,), in order, of the points inside all planes (M, 4) or outside by at most a margin.
 
     A plane times (x, y, z, 1) is the distance to the inside [m]; the margin is `margin_m` and, for what a turn of the
-    planes may bring in, `margin_rad` times the distance of the point. NaN is outside.
+    planes may bring in, `margin_rad` times the distance of the point. NaN and Inf are outside.
     """
     result = np.empty(len(points), np.int64)
     found = 0
     for i in range(len(points)):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        limit = -margin_m - margin_rad * math.sqrt(x * x + y * y + z * z)
-        inside = True
+        x, y, z = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        distance = math.sqrt(x * x + y * y + z * z)
+        limit = -margin_m - margin_rad * distance
+        inside = distance < np.inf  # a limit of minus infinity would let in whatever has no time and no place
         for k in range(len(planes)):
             if not planes[k, 0] * x + planes[k, 1] * y + planes[k, 2] * z + planes[k, 3] >= limit:
                 inside = False
@@ -74,16 +75,17 @@ def azimuth_of(x: float, y: float) -> float:
 
 
 @compiled
-def moved(points: Array, offsets_s: Array, first_s: float, step_s: float, knots: Array) -> Array:
+def moved(points: Array, offsets_s: Array, step_s: float, first: int, knots: Array) -> Array:
     """Return the points float32 (N, 3) moved by the transform of their time, linear between knots (K, 3, 4), K > 1.
 
-    The first knot is of `first_s`, the others follow every `step_s` [s]. Before and after them the ends' lines go on.
+    Knot k is of the time (first + k) * step_s [s]: whatever other knots there are, a point comes to the same place, to
+    the last bit. Before and after the knots the ends' lines go on.
     """
     result = np.empty((len(points), 3), np.float32)
     for i in range(len(points)):
-        at = (offsets_s[i] - first_s) / step_s
-        k = min(max(int(at), 0), len(knots) - 2)
-        share = at - k
+        at = np.float64(offsets_s[i]) / step_s
+        number = min(max(math.floor(at), first), first + len(knots) - 2)
+        share, k = at - number, number - first
         x, y, z = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
         for row in range(3):
             before, after = knots[k, row], knots[k + 1, row]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..camera import Array
+from ..camera import Array, Size
 from ..errors import CloudError, ConfigError, DepthNodeError, ImageError
 from ..rotation import inverse
 from .accumulation import add, disagreement_m
@@ -138,11 +138,27 @@ class MapMaker:
         if self.settings.agree in ('scan', 'either'):
             result.append(scan_evidence(steps, spacing, self.settings.tolerance))
         if self.settings.agree in ('stereo', 'either'):
-            if view.baseline_m is None or frame.right is None:
-                raise ImageError("expected a stereo pair to agree with, got one image; try --agree scan")
-            pair = rgb_of(frame.image), rgb_of(frame.right)
-            result.append(stereo_evidence(*pair, view.lens.camera.fx, view.baseline_m))
+            result.append(stereo_evidence(*stereo_pair(frame), view.lens.camera.fx, baseline_of(view)))
         return result
+
+
+def stereo_pair(frame: Frame) -> tuple[Array, Array]:
+    """Return the images uint8 (H, W, 3) of both cameras. Raises ImageError where there are no two of one size."""
+    if frame.right is None:
+        raise ImageError('expected a stereo pair to agree with, got one image; try --agree scan')
+    left, right = rgb_of(frame.image), rgb_of(frame.right)
+    if left.shape != right.shape:
+        raise ImageError(f'expected a stereo pair of one size, got {Size(*left.shape[:2])} and '
+                         f'{Size(*right.shape[:2])}; try --agree scan')
+    return left, right
+
+
+def baseline_of(view: View) -> float:
+    """Return how far the pair's right camera is to the right [m]. Raises ImageError where it is unknown, or not."""
+    if view.baseline_m is None or view.baseline_m <= 0:
+        got = 'no baseline' if view.baseline_m is None else f'one {view.baseline_m:.3f} m to the right'
+        raise ImageError(f'expected a stereo pair whose other camera is to the right, got {got}; try --agree scan')
+    return view.baseline_m
 
 
 def draw_scan(scan: Scan, view: View) -> Array:
@@ -161,14 +177,6 @@ def share(part: int, whole: int) -> float:
 def T_world_camera(scan: Scan, view: View) -> Array | None:
     """Return where the camera was at the exposure (4, 4); None where no poses are known."""
     return None if scan.T_world_scanner is None else scan.T_world_scanner @ inverse(view.T_cam_scanner)
-
-
-def chunks(entries: Sequence[Entry], accumulate: int, length: int) -> Iterator[Chunk]:
-    """Cut a source's entries into chunks of some length, each with its neighbours' scans where those are needed."""
-    for start in range(0, len(entries), length):
-        stop = min(start + length, len(entries))
-        low, high = max(0, start - accumulate), min(len(entries), stop + accumulate)
-        yield Chunk(entries[low:high], start - low, stop - low)
 
 
 def failure_of(entry: Entry, error: DepthNodeError | OSError) -> Failure:

@@ -15,7 +15,7 @@ from .kernels import azimuth_offsets, moved
 from .sources import Frame
 from .trajectory import Trajectory
 
-KNOTS = 17  # poses over a scan, linear between: 6 ms apart, where a turn of 60 deg/s is straight to 0.1 mm at 20 m
+STEP_NS = 5_000_000  # from pose to pose, linear between: a turn of 60 deg/s is straight to 0.1 mm at 20 m
 
 
 def offsets_of(frame: Frame, points: Array, chosen: Array | None = None) -> Array | None:
@@ -33,17 +33,18 @@ def offsets_of(frame: Frame, points: Array, chosen: Array | None = None) -> Arra
 def compensated(points: Array, offsets_s: Array | None, stamp_ns: int, at_ns: int, scanner: Trajectory) -> Array:
     """Return points (N, 3 or more) [m] as float32 (N, 3) of the scanner's frame at a moment [ns].
 
-    `offsets_s` (N,) says when each was measured, after the stamp; None: all at the stamp. Raises PosesError where the
-    trajectory does not reach.
+    `offsets_s` (N,) says when each was measured, after the stamp; None: all at the stamp. The poses between which a
+    point is moved depend on its own time alone, so that a part of a scan moves as it does in the whole. Raises
+    PosesError where the trajectory does not reach.
     """
     if offsets_s is None or not len(offsets_s):
         return apply(T_between(scanner, stamp_ns, at_ns), points)
-    first_s, last_s = float(offsets_s.min()), float(offsets_s.max())
-    step_s = max((last_s - first_s) / (KNOTS - 1), 1e-6)
-    stamps_ns = stamp_ns + np.rint((first_s + step_s * np.arange(KNOTS)) * 1e9).astype(np.int64)
+    step_s = STEP_NS * 1e-9
+    first, last = (int(np.floor(float(end) / step_s)) for end in (offsets_s.min(), offsets_s.max()))
+    stamps_ns = stamp_ns + STEP_NS * np.arange(first, last + 2, dtype=np.int64)
     poses = scanner.at(np.append(stamps_ns, at_ns))
     knots = np.ascontiguousarray((inverse(poses[-1]) @ poses[:-1])[:, :3])
-    return np.asarray(moved(points, offsets_s, first_s, step_s, knots))
+    return np.asarray(moved(points, offsets_s, step_s, first, knots))
 
 
 def T_between(scanner: Trajectory, from_ns: int, to_ns: int) -> Array:

@@ -69,7 +69,7 @@ def add_poses(group: Any) -> None:
                        help="move each point to the camera's exposure: auto (default; where there are poses), on, off")
     group.add_argument('--poses', default='auto', metavar='HOW',
                        help="auto (default): the source's own; none; a file of KITTI's or TUM's form; a topic of the "
-                            'bag; kiss-icp: computed from the scans')
+                            'bag; tf or tf:FRAME, the fixed one of /tf; kiss-icp: computed from the scans')
     group.add_argument('--pose-body', default='', metavar='FRAME',
                        help="what a pose file is of: scanner, camera, imu or a bag's frame; default: camera for "
                             "KITTI's form, scanner for TUM's")

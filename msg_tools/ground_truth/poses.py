@@ -15,7 +15,7 @@ from .bag_source import BagSource
 from .kiss_poses import kiss_trajectory
 from .pose_files import is_tum, read_poses
 from .sources import Entry, Source
-from .trajectory import EDGE_S, Trajectory
+from .trajectory import EDGE_NS, Trajectory
 
 KISS = 'kiss-icp'
 
@@ -68,8 +68,7 @@ def check_overlap(name: str, trajectory: Trajectory, entries: Sequence[Entry]) -
     """Raise PosesError where no cloud was taken while there are poses: they are of another recording, or clock."""
     stamps = np.array([entry.cloud_stamp_ns for entry in entries if entry.cloud_stamp_ns is not None], np.int64)
     first, last = int(trajectory.stamps_ns[0]), int(trajectory.stamps_ns[-1])
-    edge_ns = EDGE_S * 1e9
-    if len(stamps) and not ((stamps >= first - edge_ns) & (stamps <= last + edge_ns)).any():
+    if len(stamps) and not ((stamps >= first - EDGE_NS) & (stamps <= last + EDGE_NS)).any():
         raise PosesError(f'{name}: expected poses from {stamps.min()} to {stamps.max()} ns, when the clouds were '
                          f'taken, got them from {first} to {last} ns: are they of another recording, or clock?')
 

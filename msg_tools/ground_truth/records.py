@@ -13,7 +13,7 @@ import numpy as np
 from ..camera import Array
 from .journal import Journal
 from .manifest import Row
-from .scan_extent import ScanExtent
+from .scan_extent import ScanExtent, usual_extent
 
 STATUSES = 'ok', 'partial', 'skipped', 'failed'
 NONE = -1
@@ -42,14 +42,14 @@ class Records:
 
     def mark_partial(self) -> None:
         """Mark the frames whose scan covers clearly less than the median of all: see scan_extent."""
-        usual = self._usual()
+        usual = usual_extent(self._extents)
         for index in np.flatnonzero(self._status == STATUSES.index('ok')):
             if ScanExtent(*self._extents[index].tolist()).missing(usual):
                 self._status[index] = STATUSES.index('partial')
 
     def rows(self, *statuses: str) -> Iterator[Row]:
         """Yield the rows in the order of the frames; with statuses, those that have one of them."""
-        usual = self._usual()
+        usual = usual_extent(self._extents)
         wanted = [STATUSES.index(status) for status in statuses or STATUSES]
         for index in np.flatnonzero(np.isin(self._status, wanted)):
             row = self.journal.at(int(self._offsets[index]))
@@ -67,10 +67,6 @@ class Records:
         known = self._sizes[np.isfinite(self._sizes).all(1)]
         values = np.median(known, 0).tolist() if len(known) else [0.0] * 3
         return {'pixels': int(values[0]), 'coverage': round(values[1], 5), 'png_bytes': int(values[2])}
-
-    def _usual(self) -> ScanExtent:
-        known = self._extents[np.isfinite(self._extents).all(1)]
-        return ScanExtent(*np.median(known, 0).tolist()) if len(known) else ScanExtent(np.nan, np.nan)
 
 
 def _numbers(*values: float | None) -> list[float]:

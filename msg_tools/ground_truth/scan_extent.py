@@ -7,7 +7,6 @@ goes all the way round but lacks the lowest beams. A scanner that was stopped in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,8 +52,10 @@ def scan_extent(points: Array) -> ScanExtent:
     return ScanExtent(filled * BIN_DEG, float(np.degrees(np.arctan(np.partition(slopes, low)[low]))))
 
 
-def usual_extent(extents: Iterable[ScanExtent]) -> ScanExtent:
-    """Return the median of scans' extents: what a whole scan of this scanner covers; NaN where none has points."""
-    known = np.array([(extent.turn_deg, extent.lowest_deg) for extent in extents])
-    known = known[np.isfinite(known).all(-1)] if len(known) else known
+def usual_extent(extents: Array) -> ScanExtent:
+    """Return the median of scans' turns and lowest elevations (N, 2) [deg]: what a whole scan of this scanner covers.
+
+    Scans without points have NaN, and do not count; NaN where none has points.
+    """
+    known = extents[np.isfinite(extents).all(-1)]
     return ScanExtent(*np.median(known, 0).tolist()) if len(known) else ScanExtent(np.nan, np.nan)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -72,8 +70,3 @@ class TruthSettings:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings and the version of the tool, for settings.json."""
         return {'tool': 'velodyne_to_depth', 'version': package_version(), **asdict(self)}
-
-    @property
-    def digest(self) -> str:
-        """Return a short digest of the settings: maps with the same one can lie in one folder."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]

@@ -15,7 +15,7 @@ from ..camera import Array
 from ..errors import PosesError
 
 SMALL_RAD = 1e-6
-EDGE_S = 0.15  # how far beyond the first and last pose the last known motion may go on: one period and a half of 10 Hz
+EDGE_NS = 150_000_000  # how far beyond the first and last pose the last known motion may go on: 1.5 periods of 10 Hz
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ class Trajectory:
     def _check(self, stamps_ns: Array, index: Array) -> None:
         """Raise PosesError where the poses around a stamp cannot be trusted."""
         first, last = self.stamps_ns[0], self.stamps_ns[-1]
-        edge_ns = EDGE_S * 1e9
-        outside = (stamps_ns < first - edge_ns) | (stamps_ns > last + edge_ns)
+        outside = (stamps_ns < first - EDGE_NS) | (stamps_ns > last + EDGE_NS)
         if outside.any():
             raise PosesError(f'expected poses at {stamps_ns[_first(outside)]} ns, got some from {first} to {last} ns; '
                              'are they of another recording, or another clock?')

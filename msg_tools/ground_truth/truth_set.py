@@ -17,6 +17,7 @@ from ..camera import Array, Intrinsics, Size
 from ..depth_png import read_depth_png
 from ..errors import CalibrationError, ImageError, TruthSetError
 from ..image_file import read_rgb
+from .manifest import FORMATS
 from .manifest_file import Manifest, read_manifest
 
 IMAGE_SUFFIXES = '.png', '.jpg', '.jpeg'
@@ -76,18 +77,19 @@ class TruthSet:
 
     @classmethod
     def open(cls, folder: Path | str) -> TruthSet:
-        """Open a folder with depth/NAME.png, and image/, manifest.csv, intrinsics.txt or intrinsics/ where they are.
+        """Open a folder with depth/NAME.png, and image/, a manifest, intrinsics.txt or intrinsics/ where they are.
 
         A plain folder of depth PNGs will do, too, and a manifest that says why there are none. Raises TruthSetError
         where there is neither.
         """
         folder = Path(folder)
         maps = folder / 'depth' if (folder / 'depth').is_dir() else folder
-        found, path = file_names(maps, ('.png',)), folder / 'manifest.csv'
-        if not found and not path.exists():
+        found = file_names(maps, ('.png',))
+        path = next((file for suffix in FORMATS if (file := folder / f'manifest.{suffix}').exists()), None)
+        if not found and path is None:
             raise TruthSetError(f'{maps}: expected depth maps (*.png) or a manifest.csv, found none; was the folder '
                                 'written by velodyne_to_depth?')
-        manifest = read_manifest(path) if path.exists() else Manifest.of_names(sorted(found))
+        manifest = read_manifest(path) if path else Manifest.of_names(sorted(found))
         return cls(folder, maps, manifest, _entries(folder, manifest, found))
 
     @cached_property
