@@ -111,8 +111,23 @@ def read_manifest(path: Path) -> Iterator[Row]:
     """Yield the rows of a manifest. Raises DepthNodeError where it is broken or not ours."""
     try:
         yield from _read_parquet(path) if path.suffix == '.parquet' else _read_csv(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise DepthNodeError(f'{path}: expected a manifest that this tool wrote, got: {error}; name another folder, or '
+                             'make all again with --overwrite') from error
+
+
+def parquet_cells(path: Path) -> tuple[list[str], Iterator[dict[str, str]]]:
+    """Return a Parquet manifest's columns, and its rows as the texts that a CSV file would have.
+
+    Raises DepthNodeError where pyarrow is missing, or the file is broken.
+    """
+    arrow = _pyarrow()
+    try:
+        names: list[str] = arrow.parquet.read_schema(path).names
+    except (OSError, ValueError) as error:
         raise DepthNodeError(f'{path}: expected a manifest that this tool wrote, got: {error}') from error
+    flat = (row.flat() for row in read_manifest(path))
+    return names, ({name: '' if cells.get(name) is None else str(cells[name]) for name in names} for cells in flat)
 
 
 def require_format(suffix: str) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..camera import Array
-from ..errors import TruthSetError
+from ..errors import DepthNodeError, TruthSetError
+from .manifest import parquet_cells
 
 STATUSES = 'ok', 'partial', 'skipped', 'failed'
 NEEDED = 'name', 'status'
@@ -60,20 +61,27 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest.csv, one line at a time. Raises TruthSetError where it lacks columns or is no CSV file.
+    """Read a manifest, CSV or Parquet, one line at a time. Raises TruthSetError where it lacks columns or is neither.
 
     The two stamps become `offset_ms` (image minus cloud) and `time_s` (of the cloud since the first), where the
     manifest itself has no columns of these names; columns that are no numbers are left out.
     """
     try:
+        if path.suffix == '.parquet':
+            return _read_lines(path, *parquet_cells(path))
         with path.open(newline='', encoding='utf-8', errors='replace') as file:
-            return _read_lines(path, csv.DictReader(file))
+            lines = csv.DictReader(file)
+            return _read_lines(path, lines.fieldnames or (), lines)
     except (OSError, csv.Error) as error:
         raise TruthSetError(f'{path}: expected a manifest (CSV), got: {error}') from error
+    except TruthSetError:
+        raise
+    except DepthNodeError as error:
+        raise TruthSetError(str(error)) from error
 
 
-def _read_lines(path: Path, lines: csv.DictReader[str]) -> Manifest:
-    columns = [name for name in lines.fieldnames or [] if name]
+def _read_lines(path: Path, columns: Iterable[str], lines: Iterable[dict[str, str]]) -> Manifest:
+    columns = [name for name in columns if name]
     if missing := [name for name in NEEDED if name not in columns]:
         raise TruthSetError(f'{path}: expected the columns {" and ".join(NEEDED)}, got no {" and no ".join(missing)}')
     found = Manifest([], [])
