@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -53,6 +54,12 @@ def warn(name: str, text: str) -> None:
 def progress(items: Iterable[T], total: int | None = None, unit: str = 'frame', text: str = '') -> Iterable[T]:
     """Iterate with a progress bar on stderr where that is a terminal, and silently elsewhere."""
     return tqdm(items, desc=text, total=total, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
+
+
+def print_any_name() -> None:
+    """Let stdout print names of files that are no text in its encoding, escaped, as stderr does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run velodyne_to_depth."""
     parser = arguments()
     args = parser.parse_args(argv)
+    cli.print_any_name()
     args.source, args.out = args.source.absolute(), args.out.absolute()  # the same on every worker
     try:
         settings = settings_of(args)
@@ -45,7 +46,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
-    """Make the depth maps that the arguments ask for; return 1 where a frame failed or nothing came of any."""
+    """Make the depth maps that the arguments ask for.
+
+    Return 1 where a frame failed or could not be compared, or nothing came of any.
+    """
     start_s = time.perf_counter()
     require_format(args.manifest)
     source = source_of(args)
@@ -60,9 +64,11 @@ def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
         make(run, args)
         seconds = time.perf_counter() - start_s
         list_faults(run, args.manifest)
-        report(args, run, seconds, quality(args, output.folder))
+        judged = quality(args, output.folder)
+        report(args, run, seconds, judged)
     counts = run.records.counts()
-    return int(counts['failed'] > 0 or counts['ok'] + counts['partial'] == 0)
+    not_compared = judged.get('compared', {}).get('failed', 0)
+    return int(counts['failed'] > 0 or counts['ok'] + counts['partial'] == 0 or not_compared > 0)
 
 
 def make(run: Run, args: argparse.Namespace) -> None:
@@ -171,7 +177,7 @@ def quality(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             name: round(score, 4) if isfinite(score) else None for name, score in scores.items()}}  # JSON has no NaN
     if args.compare:
         comparison = compare_maps(folder, args.compare, args.camera)
-        judged['compared'] = comparison.total.as_dict()
+        judged['compared'] = {**comparison.total.as_dict(), 'failed': len(comparison.failed)}
         if not args.json:
             print(comparison.text())
     if args.report and not args.json:

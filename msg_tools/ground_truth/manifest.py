@@ -16,6 +16,7 @@ from ..whole_file import replacing
 FORMATS = 'csv', 'parquet'
 FACTS_BEFORE = 'status'  # where the facts stand among the columns
 BATCH = 4096
+ESCAPED = 'backslashreplace'  # the name of a file may be no text
 NO_PYARROW = 'expected pyarrow for a Parquet manifest, got none; pip install "depth_node[truth]", or take CSV'
 
 
@@ -123,7 +124,8 @@ def parquet_cells(path: Path) -> tuple[list[str], Iterator[dict[str, str]]]:
     """
     arrow = _pyarrow()
     try:
-        names: list[str] = arrow.parquet.read_schema(path).names
+        with path.open('rb') as file:
+            names: list[str] = arrow.parquet.read_schema(file).names
     except (OSError, ValueError) as error:
         raise DepthNodeError(f'{path}: expected a manifest that this tool wrote, got: {error}') from error
     flat = (row.flat() for row in read_manifest(path))
@@ -137,7 +139,7 @@ def require_format(suffix: str) -> None:
 
 
 def _write_csv(path: Path, names: list[str], rows: Iterable[Row]) -> None:
-    with path.open('w', newline='', encoding='utf-8') as file:
+    with path.open('w', newline='', encoding='utf-8', errors=ESCAPED) as file:
         writer = csv.DictWriter(file, names, lineterminator='\n')
         writer.writeheader()
         writer.writerows(row.flat() for row in rows)
@@ -178,7 +180,7 @@ def _write_parquet(path: Path, types: dict[str, set[type]], rows: Iterable[Row],
     arrow = _pyarrow()
     schema = arrow.schema([(name, _arrow_type(arrow, kinds)) for name, kinds in types.items()],
                           {'velodyne_to_depth': json.dumps(settings)})
-    with arrow.parquet.ParquetWriter(path, schema) as writer:
+    with path.open('wb') as file, arrow.parquet.ParquetWriter(file, schema) as writer:  # of a name that may be no text
         rows = iter(rows)
         while batch := [row.flat() for row in islice(rows, BATCH)]:
             columns = [_alike([cells.get(name) for cells in batch], kinds) for name, kinds in types.items()]
@@ -193,13 +195,13 @@ def _arrow_type(arrow: Any, kinds: set[type]) -> Any:
 
 
 def _alike(values: list[Any], kinds: set[type]) -> list[Any]:
-    """Return a column's values as texts where some of it are texts and some numbers."""
-    if str in kinds and len(kinds) > 1:
-        return [None if value is None else str(value) for value in values]
+    """Return a column's values, all as texts where some of them are."""
+    if str in kinds:
+        return [None if value is None else str(value).encode(errors=ESCAPED).decode() for value in values]
     return values
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
-    with _pyarrow().parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH):
+    with path.open('rb') as file, _pyarrow().parquet.ParquetFile(file) as table:
+        for batch in table.iter_batches(BATCH):
             yield from (Row.from_flat(cells) for cells in batch.to_pylist())
