@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +44,7 @@ def run(name: str, body: Callable[[], int | None]) -> int:
         print(f'{name}: error: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a third Ctrl-C does not hurry the end
         print(f'{name}: error: interrupted', file=sys.stderr)
         return 130
 
