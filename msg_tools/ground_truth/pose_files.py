@@ -26,10 +26,15 @@ def read_poses(path: Path, entries: Sequence[Entry]) -> Trajectory:
     """Read a pose file; lines without stamps get those of the source's clouds. Raises PosesError."""
     lines = _lines(path)
     if len(lines[0]) == TUM_COUNT:
-        return Trajectory.sorted(np.array([_stamp_ns(path, line[0]) for line in lines]), _of_tum(path, lines))
-    poses = _of_kitti(path, lines)
-    frames, stamps = _stamps(path, len(poses), entries)
-    return Trajectory.sorted(stamps, poses[frames])
+        stamps, poses = np.array([_stamp_ns(path, line[0]) for line in lines]), _of_tum(path, lines)
+    else:
+        poses = _of_kitti(path, lines)
+        frames, stamps = _stamps(path, len(poses), entries)
+        poses = poses[frames]
+    try:
+        return Trajectory.sorted(stamps, poses)
+    except PosesError as error:
+        raise PosesError(f'{path}: {error}') from error
 
 
 def _lines(path: Path) -> list[list[str]]:
@@ -92,8 +97,8 @@ def _stamps(path: Path, count: int, entries: Sequence[Entry]) -> tuple[Array, Ar
 def _stamp_ns(path: Path, word: str) -> int:
     """Read seconds as nanoseconds to the last digit: a float64 of today's seconds is off by 100 ns."""
     try:
-        return int((Decimal(word) * 1_000_000_000).to_integral_value())
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        return int(np.int64(int((Decimal(word) * 1_000_000_000).to_integral_value())))
+    except (InvalidOperation, ValueError, OverflowError) as error:  # too large for an int64, too
         raise PosesError(f'{path}: expected a stamp in seconds, got {word!r}') from error
 
 
