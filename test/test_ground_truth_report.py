@@ -117,6 +117,7 @@ def test_report_knows_every_form_that_the_tool_writes(tiny_drive, tmp_path, opti
     (tiny_drive / 'velodyne_points/data/0000000001.bin').write_bytes(b'')
     out = tmp_path / 'out'
     velodyne_to_depth([str(tiny_drive), str(out), *options])
+    velodyne_to_depth([str(tiny_drive), str(out), *options, '--camera', '2', '--tolerance', '0.5'])  # refused
     truth = TruthSet.open(out if 'parquet' in options else out / tiny_drive.name)
     assert [entry.name for entry in truth.entries] == ['0000000000', '0000000002']
     assert truth.manifest.counts() == {'ok': 2, 'failed': 1}

@@ -114,8 +114,8 @@ class TruthSet:
 
 
 def places(folder: Path) -> tuple[Path, Path]:
-    """Return the folders of a set's maps and images; in the benchmark's layout those of its first camera."""
-    benchmark = sorted(folder.glob(BENCHMARK_MAPS))
+    """Return the folders of a set's maps and images; in the benchmark's layout those of its first camera with maps."""
+    benchmark = sorted(path for path in folder.glob(BENCHMARK_MAPS) if any(path.glob('*.png')))
     if benchmark and not (folder / 'depth').is_dir():
         return benchmark[0], folder / benchmark[0].name / 'data'
     return folder / 'depth' if (folder / 'depth').is_dir() else folder, folder / 'image'
