@@ -53,7 +53,7 @@ def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
     start_s = time.perf_counter()
     require_format(args.manifest)
     source = source_of(args)
-    for text in source.warnings if is_compiled() else (SLOW, *source.warnings):
+    for text in (*source.warnings, *(() if is_compiled() else (SLOW,))):
         cli.warn(NAME, text)
     maker = maker_of(source, settings, args)
     for text in maker.scanner.warnings if maker.scanner else ():

@@ -117,21 +117,6 @@ def read_manifest(path: Path) -> Iterator[Row]:
                              'make all again with --overwrite') from error
 
 
-def parquet_cells(path: Path) -> tuple[list[str], Iterator[dict[str, str]]]:
-    """Return a Parquet manifest's columns, and its rows as the texts that a CSV file would have.
-
-    Raises DepthNodeError where pyarrow is missing, or the file is broken.
-    """
-    arrow = _pyarrow()
-    try:
-        with path.open('rb') as file:
-            names: list[str] = arrow.parquet.read_schema(file).names
-    except (OSError, ValueError) as error:
-        raise DepthNodeError(f'{path}: expected a manifest that this tool wrote, got: {error}') from error
-    flat = (row.flat() for row in read_manifest(path))
-    return names, ({name: '' if cells.get(name) is None else str(cells[name]) for name in names} for cells in flat)
-
-
 def require_format(suffix: str) -> None:
     """Raise DepthNodeError where a manifest of this suffix cannot be written here."""
     if suffix == 'parquet':

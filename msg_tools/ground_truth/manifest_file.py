@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ..camera import Array
-from ..errors import DepthNodeError, TruthSetError
-from .manifest import parquet_cells
+from ..errors import TruthSetError
+from .manifest import Row, column_types
+from .manifest import read_manifest as read_rows
 
 STATUSES = 'ok', 'partial', 'skipped', 'failed'
 NEEDED = 'name', 'status'
@@ -61,27 +62,28 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest, CSV or Parquet, one line at a time. Raises TruthSetError where it lacks columns or is neither.
+    """Read a manifest, CSV or Parquet, one line at a time. Raises TruthSetError where it lacks columns or is none.
 
     The two stamps become `offset_ms` (image minus cloud) and `time_s` (of the cloud since the first), where the
     manifest itself has no columns of these names; columns that are no numbers are left out.
     """
+    if path.suffix == '.parquet':
+        return _read_lines(path, list(column_types(read_rows(path))), map(_texts, read_rows(path)))
     try:
-        if path.suffix == '.parquet':
-            return _read_lines(path, *parquet_cells(path))
         with path.open(newline='', encoding='utf-8', errors='replace') as file:
             lines = csv.DictReader(file)
-            return _read_lines(path, lines.fieldnames or (), lines)
+            return _read_lines(path, lines.fieldnames or [], lines)
     except (OSError, csv.Error) as error:
         raise TruthSetError(f'{path}: expected a manifest (CSV), got: {error}') from error
-    except TruthSetError:
-        raise
-    except DepthNodeError as error:
-        raise TruthSetError(str(error)) from error
 
 
-def _read_lines(path: Path, columns: Iterable[str], lines: Iterable[dict[str, str]]) -> Manifest:
-    columns = [name for name in columns if name]
+def _texts(row: Row) -> dict[str, str]:
+    """Return a row's cells as a CSV file has them."""
+    return {name: '' if value is None else str(value) for name, value in row.flat().items()}
+
+
+def _read_lines(path: Path, names: Iterable[str], lines: Iterable[dict[str, str]]) -> Manifest:
+    columns = [name for name in names if name]
     if missing := [name for name in NEEDED if name not in columns]:
         raise TruthSetError(f'{path}: expected the columns {" and ".join(NEEDED)}, got no {" and no ".join(missing)}')
     found = Manifest([], [])
@@ -95,7 +97,7 @@ def _read_lines(path: Path, columns: Iterable[str], lines: Iterable[dict[str, st
             kind = status, NUMBER.sub('#', line['reason'])
             found.reasons.setdefault(kind, Reason(status, line['name'], line['reason'])).frames += 1
         for name, values in numbers.items():
-            values.append(_number(line[name]))
+            values.append(_number(line.get(name)))
         for name, kept in zip(STAMPS, stamps, strict=True):
             kept.append(_integer(line.get(name)))
     found.numbers.update(_times(*stamps))

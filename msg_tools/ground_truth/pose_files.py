@@ -98,7 +98,7 @@ def _stamp_ns(path: Path, word: str) -> int:
     """Read seconds as nanoseconds to the last digit: a float64 of today's seconds is off by 100 ns."""
     try:
         return int(np.int64(int((Decimal(word) * 1_000_000_000).to_integral_value())))
-    except (InvalidOperation, ValueError, OverflowError) as error:  # too large for an int64, too
+    except (InvalidOperation, ValueError, OverflowError) as error:
         raise PosesError(f'{path}: expected a stamp in seconds, got {word!r}') from error
 
 

@@ -17,11 +17,11 @@ from ..camera import Array, Intrinsics, Size
 from ..depth_png import read_depth_png
 from ..errors import CalibrationError, ImageError, TruthSetError
 from ..image_file import read_rgb
+from .manifest import FORMATS
 from .manifest_file import Manifest, read_manifest
 
 IMAGE_SUFFIXES = '.png', '.jpg', '.jpeg'
 WITH_MAP = 'ok', 'partial'
-MANIFESTS = 'manifest.csv', 'manifest.parquet'
 BENCHMARK_MAPS = 'proj_depth/groundtruth/image_*'
 
 
@@ -86,7 +86,7 @@ class TruthSet:
         folder = Path(folder)
         maps, images = places(folder)
         found = file_names(maps, ('.png',))
-        path = next((path for path in map(folder.joinpath, MANIFESTS) if path.exists()), None)
+        path = next((file for suffix in FORMATS if (file := folder / f'manifest.{suffix}').exists()), None)
         if not found and path is None:
             raise TruthSetError(f'{maps}: expected depth maps (*.png) or a manifest.csv, found none; was the folder '
                                 'written by velodyne_to_depth?')
