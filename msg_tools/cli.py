@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import io
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -41,6 +44,7 @@ def run(name: str, body: Callable[[], int | None]) -> int:
         print(f'{name}: error: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a third Ctrl-C does not hurry the end
         print(f'{name}: error: interrupted', file=sys.stderr)
         return 130
 
@@ -53,6 +57,12 @@ def warn(name: str, text: str) -> None:
 def progress(items: Iterable[T], total: int | None = None, unit: str = 'frame', text: str = '') -> Iterable[T]:
     """Iterate with a progress bar on stderr where that is a terminal, and silently elsewhere."""
     return tqdm(items, desc=text, total=total, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
+
+
+def print_any_name() -> None:
+    """Let stdout print names of files that are no text in its encoding, escaped, as stderr does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
 
 
 def print_json(value: dict[str, Any]) -> None:

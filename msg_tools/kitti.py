@@ -20,6 +20,7 @@ from .oxts import OxtsRecord
 SCANS, OXTS = 'velodyne_points', 'oxts'
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 POINT_BYTES = 16
+NO_STAMP_NS = np.iinfo(np.int64).min  # of a blank line, which KITTI's files have where a frame was lost
 
 
 class KittiDrive:
@@ -97,11 +98,24 @@ class KittiDrive:
         """Return the numbers of the frames that have an OXTS record."""
         return self._frames(OXTS, ('.txt',))
 
+    def oxts_records(self, stamps_ns: Array) -> tuple[dict[int, OxtsRecord], list[str]]:
+        """Return the records by frame, and what is wrong with each that is broken or has none of the stamps (N,)."""
+        records, wrong = {}, []
+        for frame in self.oxts_frames():
+            try:
+                if frame >= len(stamps_ns) or stamps_ns[frame] == NO_STAMP_NS:
+                    raise KittiError(f'{self.path / OXTS}: expected a stamp for record {frame}, got none')
+                records[frame] = self.read_oxts(frame)
+            except KittiError as error:
+                wrong.append(str(error))
+        return records, wrong
+
     def stamps_ns(self, sensor: str, which: str = '') -> Array:
         """Return the stamp of every frame of a sensor's folder ('image_02', 'velodyne_points', 'oxts'), int64 [ns].
 
         `which` is 'start' or 'end' for the Velodyne's turn; without it, the moment when it faced forward. KITTI's
-        local time is taken as UTC. Raises KittiError where the file is missing or a line is malformed.
+        local time is taken as UTC; a blank line gives NO_STAMP_NS. Raises KittiError where the file is missing or a
+        line is malformed.
         """
         path = self.path / sensor / f'timestamps{"_" + which if which else ""}.txt'
         lines = _text(path).splitlines()

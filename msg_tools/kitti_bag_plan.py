@@ -15,7 +15,7 @@ from . import kitti_messages as messages
 from .camera import Array
 from .errors import ImageError, KittiError
 from .ground_truth.kernels import azimuth_offsets
-from .kitti import OXTS, SCANS, KittiDrive
+from .kitti import NO_STAMP_NS, OXTS, SCANS, KittiDrive
 from .oxts import OxtsRecord, travelled
 
 GAP_NS = 1_000_000_000
@@ -43,7 +43,7 @@ class Plan:
     def add(self, stamps_ns: Any, frames: Iterable[int], topic: str, make: Callable[[int, int], Any]) -> None:
         """Add an item for each frame that has a stamp; `make(frame, stamp_ns)` reads its message."""
         for frame in frames:
-            if frame >= len(stamps_ns):
+            if frame >= len(stamps_ns) or stamps_ns[frame] == NO_STAMP_NS:
                 self.warnings.append(f'{topic}: frame {frame} has no time stamp (there are {len(stamps_ns)}); left out')
                 continue
             stamp_ns = int(stamps_ns[frame])
@@ -116,22 +116,18 @@ def plan_oxts(plan: Plan, drive: KittiDrive, frames: Frames) -> None:
     }
     for topic, make in makers.items():
         plan.add(stamps_ns, wanted, topic, partial(oxts_of, drive, make))
-    try:
-        went = ways_of(drive, stamps_ns)
-    except KittiError as error:
-        plan.warnings.append(f'{error}; {messages.ODOMETRY_TOPIC} is left out')
-    else:
-        known = [frame for frame in wanted if frame in went]
-        plan.add(stamps_ns, known, messages.ODOMETRY_TOPIC, partial(odometry_of, drive, went))
+    went = ways_of(drive, stamps_ns)
+    known = [frame for frame in wanted if frame in went]
+    plan.add(stamps_ns, known, messages.ODOMETRY_TOPIC, partial(odometry_of, drive, went))
 
 
 def ways_of(drive: KittiDrive, stamps_ns: Any) -> dict[int, Array]:
-    """Return where the IMU was, by the velocities of all of the drive's records, T_start_imu (4, 4) by frame."""
-    frames = [frame for frame in drive.oxts_frames() if frame < len(stamps_ns)]
-    if not frames:
+    """Return where the IMU was, by the velocities of all of the drive's good records, T_start_imu (4, 4) by frame."""
+    records, _ = drive.oxts_records(stamps_ns)
+    if not records:
         return {}
-    poses = travelled([drive.read_oxts(frame) for frame in frames], stamps_ns[frames])
-    return dict(zip(frames, poses, strict=True))
+    poses = travelled(list(records.values()), stamps_ns[list(records)])
+    return dict(zip(records, poses, strict=True))
 
 
 def first_record(drive: KittiDrive, frames: Iterable[int]) -> OxtsRecord | None:
@@ -173,7 +169,8 @@ def turns_of(plan: Plan, drive: KittiDrive, stamps_ns: Any) -> Turns:
     """Return when the turn of each scan began and ended [s after its stamp], as far as the drive says so."""
     starts, ends = (stamps_of(plan, drive, SCANS, which) for which in ('start', 'end'))
     both = zip(stamps_ns.tolist(), starts.tolist(), ends.tolist(), strict=False)
-    return {frame: ((start - stamp) * 1e-9, (end - stamp) * 1e-9) for frame, (stamp, start, end) in enumerate(both)}
+    return {frame: ((start - stamp) * 1e-9, (end - stamp) * 1e-9) for frame, (stamp, start, end) in enumerate(both)
+            if NO_STAMP_NS not in (stamp, start, end)}
 
 
 def oxts_of(drive: KittiDrive, make: Callable[[int, OxtsRecord], Any], frame: int, stamp_ns: int) -> Any:

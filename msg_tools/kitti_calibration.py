@@ -16,6 +16,8 @@ from .errors import CalibrationError
 
 CAMERAS, VELODYNE, IMU = 'calib_cam_to_cam.txt', 'calib_velo_to_cam.txt', 'calib_imu_to_velo.txt'
 
+SINGULAR = 1e-9  # a determinant; KITTI's are near 500,000
+
 
 @dataclass(frozen=True)
 class KittiCamera:
@@ -171,6 +173,8 @@ class _CalibrationText:
         )
         try:
             Intrinsics.from_matrix(camera.P_rect, camera.size)
+            if abs(np.linalg.det(camera.P_rect[:, :3])) < SINGULAR:
+                raise CalibrationError(f'expected a matrix that can be inverted, got {camera.P_rect.tolist()}')
         except CalibrationError as error:
             raise CalibrationError(f'{self.path}: P_rect_{n:02d}: {error}') from error
         return camera

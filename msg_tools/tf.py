@@ -110,7 +110,11 @@ class TfTree:
         """Add the transforms of a tf2_msgs/TFMessage."""
         for item in msg.transforms:
             stamp_ns = None if static else item.header.stamp.sec * 1_000_000_000 + item.header.stamp.nanosec
-            self.add(item.header.frame_id, item.child_frame_id, matrix_of(item.transform), stamp_ns)
+            try:
+                self.add(item.header.frame_id, item.child_frame_id, matrix_of(item.transform), stamp_ns)
+            except CalibrationError as error:
+                raise CalibrationError(f'transform of {item.child_frame_id!r} in {item.header.frame_id!r}: '
+                                       f'{error}') from error
 
     def lookup(self, target: str, source: str, stamp_ns: int | None = None) -> Array:
         """Return T_target_source (4, 4) [m] at a stamp [ns]; the newest where that is None.

@@ -385,6 +385,20 @@ def test_uncalibrated_camera(recorder):
         recorder.source()
 
 
+def test_camera_of_nan_names_its_topic(recorder):
+    recorder.info = replace(recorder.info, k=np.full(9, np.nan))
+    with pytest.raises(CalibrationError, match=f'{COLOR}/camera_info: expected finite numbers'):
+        recorder.source()
+
+
+def test_transform_without_a_rotation_names_its_frames(recorder):
+    for axis in 'xyzw':
+        setattr(recorder.static.transforms[1].transform.rotation, axis, 0.0)
+    child = recorder.static.transforms[1].child_frame_id
+    with pytest.raises(CalibrationError, match=f"transform of '{child}' in '.*': expected a rotation"):
+        recorder.source()
+
+
 def test_bag_that_changed_meanwhile(recorder):
     source = recorder.source()
     entries = source.entries()

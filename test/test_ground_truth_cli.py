@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,8 @@ import pytest
 from fixtures_kitti import tiny_scan, write_tiny_drive
 
 from msg_tools.camera import depth_map, transform
-from msg_tools.depth_png import depth_to_steps, read_depth_png, read_depth_steps
+from msg_tools.depth_png import depth_to_steps, read_depth_png, read_depth_steps, write_depth_png
+from msg_tools.ground_truth import cli
 from msg_tools.ground_truth import output as truth_output
 from msg_tools.ground_truth.cli import main
 from msg_tools.ground_truth.work import Work
@@ -239,6 +242,108 @@ def test_missing_stamps_are_a_warning(tiny_drive, out, capsys):
     assert manifest(out)[0]['cloud_stamp_ns'] == ''
 
 
+def blank_line(path: Path, number: int) -> None:
+    """Empty a line of a time stamps file, as KITTI's are where a frame was lost."""
+    lines = path.read_text().splitlines()
+    path.write_text('\n'.join([*lines[:number], '', *lines[number + 1:]]) + '\n')
+
+
+def test_blank_line_of_stamps_is_no_stamp_and_not_the_year_1677(tiny_drive, out):
+    blank_line(tiny_drive / 'velodyne_points/timestamps.txt', 1)
+    assert convert(tiny_drive, out) == 0
+    rows = manifest(out)
+    assert [row['cloud_stamp_ns'] == '' for row in rows] == [False, True, False]
+    assert rows[1]['offset_ms'] == ''
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda drive: (drive / 'oxts/data/0000000001.txt').write_text('1 2 3'),
+    lambda drive: (drive / 'oxts/data/0000000001.txt').write_text(
+        (drive / 'oxts/data/0000000001.txt').read_text().replace('10.0', 'nan')),
+    lambda drive: blank_line(drive / 'oxts/timestamps.txt', 1),
+], ids=['short', 'nan', 'no stamp'])
+def test_broken_oxts_record_is_left_out_with_a_warning(tiny_drive, out, tmp_path, capsys, spoil):
+    assert convert(tiny_drive, tmp_path / 'whole', '--accumulate', 1) == 0
+    spoil(tiny_drive)
+    assert convert(tiny_drive, out, '--accumulate', 1) == 0
+    error = capsys.readouterr().err
+    assert 'oxts' in error
+    assert 'the poses go on without it' in error
+    whole, without = manifest(tmp_path / 'whole'), manifest(out)  # the car's speed is constant: nothing is lost
+    assert [row['x_m'] for row in without] == [row['x_m'] for row in whole]
+
+
+def test_without_the_imus_calibration_scans_are_not_moved_and_a_warning_says_so(tiny_drive, out, capsys):
+    (tiny_drive.parent / 'calib_imu_to_velo.txt').unlink()
+    assert convert(tiny_drive, out) == 0
+    assert re.search('warning: the motion of the scans is not undone .*calib_imu_to_velo', capsys.readouterr().err)
+    assert convert(tiny_drive, out, '--motion', 'on') == 1
+
+
+@pytest.mark.parametrize(('file', 'change', 'message'), [
+    ('velodyne_points/timestamps.txt', lambda lines: [lines[1], lines[0], lines[2]], 'clouds in the order of their '),
+    ('image_02/timestamps.txt', lambda lines: [line.replace('2011', '2012') for line in lines], 'different clocks'),
+])
+def test_odd_stamps_are_a_warning(tiny_drive, out, capsys, file, change, message):
+    path = tiny_drive / file
+    path.write_text('\n'.join(change(path.read_text().splitlines())))
+    assert convert(tiny_drive, out) == 0
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('options', [(), ('--images', 'none')])
+def test_exposure_at_a_stamp_that_is_not_there_is_an_error(tiny_drive, out, options):
+    blank_line(tiny_drive / 'image_02/timestamps.txt', 1)
+    assert convert(tiny_drive, out, '--exposure', 'image', *options) == 1
+    reasons = [row['reason'] for row in manifest(out)]
+    missing = 'expected the stamp of the image for --exposure image, got a frame without'
+    assert reasons == ([missing] * 3 if options else ['', missing, ''])
+
+
+def test_slow_loops_are_said_once(tiny_drive, out, monkeypatch, capsys):
+    monkeypatch.setattr(cli, 'is_compiled', lambda: False)
+    assert convert(tiny_drive, out) == 0
+    assert capsys.readouterr().err.count('pip install numba') == 1
+
+
+def test_failed_frames_are_listed_whatever_comes_of_the_comparison(tiny_drive, out, tmp_path, capsys):
+    (tiny_drive / SCAN).write_bytes(b'')
+    assert convert(tiny_drive, out, '--compare', tmp_path / 'nowhere') == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith('velodyne_to_depth: warning: 0000000001: ')
+    assert lines[1].startswith(f'velodyne_to_depth: error: {tmp_path}/nowhere: ')
+
+
+def test_maps_of_another_size_are_not_compared_and_the_exit_status_says_so(tiny_drive, out, tmp_path, capsys):
+    (tmp_path / 'theirs').mkdir()
+    write_depth_png(tmp_path / 'theirs/0000000001.png', np.ones((8, 8), np.float32))
+    assert convert(tiny_drive, out, '--compare', tmp_path / 'theirs', '--json') == 1
+    compared = json.loads(capsys.readouterr().out)['compared']
+    assert (compared['failed'], compared['both'], compared['median_m']) == (1, 0, None)
+
+
+def test_json_has_no_nan(tiny_drive, out, tmp_path, capsys):
+    assert convert(tiny_drive, out, '--report', tmp_path / 'report.html', '--json') == 0
+
+    def refuse(name):
+        raise ValueError(f'no JSON: {name}')
+
+    done = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert (done['calibration']['verdict'], done['calibration']['score']) == ('unknown', None)
+
+
+@pytest.mark.parametrize('suffix', ['csv', 'parquet'])
+def test_name_that_is_no_text(tiny_drive, tmp_path, suffix):
+    folder = tmp_path / os.fsdecode(b'caf\xe9')
+    tiny_drive.parent.rename(folder)
+    source, out = folder / tiny_drive.name, folder / 'out'
+    command = [sys.executable, '-m', 'msg_tools.ground_truth.cli', source, out, '--manifest', suffix]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b'')
+    assert b'caf\\udce9/out: 3 frames (3 ok)' in done.stdout
+    assert convert(source, out, '--manifest', suffix) == 0
+
+
 def test_missing_calibration_names_the_file_the_place_and_the_option(tiny_drive, out, capsys):
     (tiny_drive.parent / 'calib_cam_to_cam.txt').unlink()
     assert convert(tiny_drive, out) == 1
@@ -279,7 +384,7 @@ def test_topics_are_for_bags(tiny_drive, out, capsys):
 @pytest.mark.parametrize('options', [
     ('--jobs', '0'), ('--jobs', '-1'), ('--jobs', 'two'), ('--accumulate', '-1'), ('--occlusion', 'some'),
     ('--tolerance', '2'), ('--mode', 'monodepth2', '--motion', 'on'), ('--mode', 'monodepth2', '--accumulate', '5'),
-    ('--mode', 'monodepth2', '--occlusion', '5%'),
+    ('--mode', 'monodepth2', '--occlusion', '5%'), ('--max-pose-gap', 'nan'), ('--max-speed', '0'),
 ], ids=' '.join)
 def test_usage_errors_exit_with_2(tiny_drive, out, options):
     with pytest.raises(SystemExit) as exit_info:

@@ -80,6 +80,12 @@ def test_manifest_of_something_else(tmp_path):
         list(read_manifest(tmp_path / 'manifest.csv'))
 
 
+def test_manifest_with_a_cell_that_is_too_long_for_csv(tmp_path):
+    (tmp_path / 'manifest.csv').write_text(f'name,source\n"{"x" * 200_000}",2\n')
+    with pytest.raises(DepthNodeError, match='expected a manifest that this tool wrote, got: field larger'):
+        list(read_manifest(tmp_path / 'manifest.csv'))
+
+
 def test_journal_gives_rows_back_by_where_they_begin(journal):
     first, second = journal.add(ROW), journal.add(FAILED)
     assert (first, journal.at(second), journal.at(first)) == (0, FAILED, ROW)

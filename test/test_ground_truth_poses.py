@@ -183,7 +183,7 @@ def test_tum_file_has_stamps_to_the_nanosecond_and_is_of_the_scanner(tmp_path):
     ('1 2 3\n', r"expected 12 numbers a line \(KITTI's\) or 8 .* got 3"),
     ('1 0 0 0 0 1 0 0 0 0 1 0\n0 0 0 0 0 0 0 1\n', 'got 8 or 12'),
     ('2 0 0 0 0 1 0 0 0 0 1 0\n' * 3, 'expected rotations, got none in line 1'),
-    ('nan 0 0 0 0 1 0 0 0 0 1 0\n' * 3, 'expected finite poses, got NaN or Inf in pose 0'),
+    ('nan 0 0 0 0 1 0 0 0 0 1 0\n' * 3, 'p.txt: expected finite poses, got NaN or Inf in pose 0'),
     ('x 0 0 0 0 1 0 0 0 0 1 0\n' * 3, 'expected numbers, got'),
     ('x 0 0 0 0 0 0 1\n' * 2, "expected a stamp in seconds, got 'x'"),
     ('1e30 0 0 0 0 0 0 1\n' * 2, "expected a stamp in seconds, got '1e30'"),

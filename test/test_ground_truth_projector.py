@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msg_tools.camera import Size
+from msg_tools.ground_truth import compiled
 from msg_tools.ground_truth.projector import ScanProjector
 from msg_tools.kitti import KittiDrive
 
@@ -161,3 +162,10 @@ def test_real_scan_covers_four_per_cent_and_keeps_the_nearest(real_drive):
     depth = projector.nearest(drive.read_scan(40))
     assert np.count_nonzero(depth) == 20161  # counted with numpy.minimum.at in float64
     assert 3.5 < depth[depth > 0].min() / 256 < depth.max() / 256 < 80.0
+
+
+@pytest.mark.filterwarnings('error')
+def test_loops_that_are_not_compiled_do_not_warn_of_nan_either(monkeypatch):
+    monkeypatch.setattr(compiled, 'numba', None)
+    scaled = compiled.compiled(lambda x: np.float64(x) * 0)
+    assert np.isnan(scaled(np.inf))

@@ -125,6 +125,20 @@ def test_run_that_failed_altogether_has_a_report_that_says_why(tmp_path):
     assert 'no such scan' in page
 
 
+@pytest.mark.parametrize('options', [('--manifest', 'parquet'), ('--layout', 'benchmark', '--camera', '3')])
+def test_report_knows_every_form_that_the_tool_writes(tiny_drive, tmp_path, options):
+    (tiny_drive / 'velodyne_points/data/0000000001.bin').write_bytes(b'')
+    out = tmp_path / 'out'
+    velodyne_to_depth([str(tiny_drive), str(out), *options])
+    velodyne_to_depth([str(tiny_drive), str(out), *options, '--camera', '2', '--tolerance', '0.5'])  # refused
+    truth = TruthSet.open(out if 'parquet' in options else out / tiny_drive.name)
+    assert [entry.name for entry in truth.entries] == ['0000000000', '0000000002']
+    assert truth.manifest.counts() == {'ok': 2, 'failed': 1}
+    assert np.nanmedian(truth.manifest.column('offset_ms')) == pytest.approx(9.4, abs=0.1)
+    assert truth.entries[0].rgb(Size(32, 96)) is not None
+    assert truth.entries[0].camera(Size(32, 96)) is not None
+
+
 @pytest.mark.parametrize(('name', 'text', 'message'), [
     ('manifest.csv', 'frame,reason\n1,\n', 'expected the columns name and status, got no name and no status'),
     ('manifest.csv', '', 'expected the columns'),

@@ -15,8 +15,12 @@ from fixtures_sources import FaultySource, kill, kill_once, stumble
 
 from msg_tools.ground_truth import cli, processes
 from msg_tools.ground_truth.kitti_raw import KittiRawSource
+from msg_tools.ground_truth.maps import MapMaker
+from msg_tools.ground_truth.output import Output
 from msg_tools.ground_truth.resume import only_run
+from msg_tools.ground_truth.settings import TruthSettings
 from msg_tools.ground_truth.spans import Span, span_length, spans
+from msg_tools.ground_truth.work import Work
 
 DEPTH = 'depth/0000000001.png'
 
@@ -225,6 +229,32 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(tmp_path, out):
     assert 0 < len(rows) < 60
     assert {f'{row["name"]}.png' for row in rows.values()} <= set(inodes(out))
     assert not [path for path in out.rglob('*') if path.name.endswith(('.part', '.jsonl'))]
+
+
+def test_impatient_ctrl_c_prints_no_more_than_the_first(tmp_path, out):
+    drive = write_tiny_drive(tmp_path, frames=60)
+    process = command(tmp_path, '{}, 0.1', drive, out, '--jobs', 2, start_new_session=True)
+    while process.poll() is None and not list(out.glob('depth/*.png')):
+        time.sleep(0.05)
+    for _ in range(10):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert process.communicate(timeout=30)[1] == 'velodyne_to_depth: error: interrupted\n'
+    assert process.returncode == 130
+    assert convert(drive, out) == 0
+    assert len(manifest(out)) == 60
+
+
+def test_process_that_is_just_starting_is_not_interrupted(tiny_drive, out):
+    source = KittiRawSource.open(tiny_drive, 2, True)
+    output = Output(out)
+    output.make_folders()
+    worker = processes.start_worker(Work(MapMaker(source, TruthSettings(motion='off'), None), output, ''))
+    os.kill(worker.process.pid, signal.SIGINT)  # it has hardly begun to import anything
+    worker.give(Span(0, 1), source.entries(), 0)
+    assert worker.line.recv().status == 'ok'
+    worker.line.close()
+    worker.process.join()
 
 
 @pytest.mark.parametrize(('limit', 'options', 'file'), [

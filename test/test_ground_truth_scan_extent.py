@@ -60,6 +60,11 @@ def test_points_without_direction_do_not_count():
     assert np.isnan(scan_extent(points[:0]).turn_deg)
 
 
+@pytest.mark.filterwarnings('error')
+def test_bytes_that_are_no_points_do_not_overflow():
+    assert scan_extent(np.array([[1e-19, 0, -3e38], [1e-19, 0, -3e38]], np.float32)).lowest_deg == -90
+
+
 def test_usual_is_the_median_of_those_that_have_points():
     whole, none = (360.0, -24.0), (np.nan, np.nan)
     assert usual_extent(np.array([whole, (90.0, -3.0), none, whole])) == WHOLE

@@ -136,6 +136,7 @@ def test_missing_imu_calibration_matters_only_to_who_asks(tiny_drive):
         ('cam_to_cam', 'P_rect_02: 5.0e+01', 'P_rect_02: nan', 'finite numbers for P_rect_02'),
         ('cam_to_cam', 'P_rect_02: 5.0e+01', 'P_rect_02: 0', 'P_rect_02.*fx'),
         ('cam_to_cam', 'P_rect_02: 5.0e+01', 'P_rect_02:', '12 numbers for P_rect_02'),
+        ('cam_to_cam', '0 0 0 1 0.0025', '0 0 0 0 0.0025', 'P_rect_02: expected a matrix that can be inverted'),
         ('cam_to_cam', 'R_rect_00: 1', 'R_rect_00: 3', 'rotation matrix for R_rect_00'),
         ('cam_to_cam', 'S_rect_02', 'S_wrecked_02', "line 'S_rect_02'"),
         ('cam_to_cam', 'S_rect_02: 9.600000e+01', 'S_rect_02: 0', 'positive size'),

@@ -246,6 +246,22 @@ def test_a_drive_without_oxts_or_scans(tiny_drive, tmp_path, capsys):
     assert 'no Velodyne' in error
 
 
+def test_broken_oxts_record_costs_its_own_messages_alone(tiny_drive, tmp_path, capsys):
+    (tiny_drive / 'oxts/data/0000000001.txt').write_text('1 2 3')
+    with convert(tiny_drive, tmp_path / 'out') as bag:
+        assert bag.topics['/kitti/oxts/odometry'].count == bag.topics['/kitti/oxts/imu'].count == 2
+    assert 'expected 30 numbers, got 3' in capsys.readouterr().err
+
+
+def test_frame_with_a_blank_line_for_a_stamp_is_left_out(tiny_drive, tmp_path, capsys):
+    path = tiny_drive / 'velodyne_points/timestamps.txt'
+    lines = path.read_text().splitlines()
+    path.write_text(f'{lines[0]}\n\n{lines[2]}\n')
+    with convert(tiny_drive, tmp_path / 'out') as bag:
+        assert bag.topics['/kitti/velo/pointcloud'].count == 2
+    assert 'frame 1 has no time stamp' in capsys.readouterr().err
+
+
 def test_without_the_imus_calibration_the_cameras_hang_on_the_velodyne(tiny_drive, tmp_path):
     (tiny_drive.parent / 'calib_imu_to_velo.txt').unlink()
     with convert(tiny_drive, tmp_path / 'out') as bag:

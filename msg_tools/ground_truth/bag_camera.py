@@ -68,9 +68,9 @@ def bag_camera(bag: BagReader, topics: Topics, raw_images: bool = False, rig: Ri
     """
     name = topics.info or 'the calibration file'
     info, frame = _info_of(bag, topics, rig)
-    if not is_calibrated(info):
-        raise CalibrationError(f'{name}: expected a calibrated camera, got a K of zeros')
     try:
+        if not is_calibrated(info):
+            raise CalibrationError('expected a calibrated camera, got a K of zeros')
         rectified, reason = looks_rectified(info, topics.image or topics.info)
         if rectified:
             return BagCamera(Lens(intrinsics(info, rectified=True)), frame, np.eye(4))

@@ -9,11 +9,12 @@ import sys
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from .. import cli
-from ..errors import DepthNodeError, OutputError, PosesError
+from ..errors import CalibrationError, DepthNodeError, KittiError, OutputError, PosesError
 from .compare import compare_maps
 from .compiled import SLOW, is_compiled
 from .manifest import require_format
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run velodyne_to_depth."""
     parser = arguments()
     args = parser.parse_args(argv)
+    cli.print_any_name()
     args.source, args.out = args.source.absolute(), args.out.absolute()  # the same on every worker
     try:
         settings = settings_of(args)
@@ -44,20 +46,29 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def convert(args: argparse.Namespace, settings: TruthSettings) -> int:
-    """Make the depth maps that the arguments ask for; return 1 where a frame failed or nothing came of any."""
+    """Make the depth maps that the arguments ask for.
+
+    Return 1 where a frame failed or could not be compared, or nothing came of any.
+    """
     start_s = time.perf_counter()
     require_format(args.manifest)
     source = source_of(args)
     for text in (*source.warnings, *(() if is_compiled() else (SLOW,))):
         cli.warn(NAME, text)
     maker = maker_of(source, settings, args)
+    for text in maker.scanner.warnings if maker.scanner else ():
+        cli.warn(NAME, text)
     description = describe(args, maker)
     output = output_of(args)
     with opened(maker, output, description, description['digest'], args.overwrite) as run:
         make(run, args)
-        report(args, run, time.perf_counter() - start_s, quality(args, output.folder))
+        seconds = time.perf_counter() - start_s
+        list_faults(run, args.manifest)
+        judged = quality(args, output.folder)
+        report(args, run, seconds, judged)
     counts = run.records.counts()
-    return int(counts['failed'] > 0 or counts['ok'] + counts['partial'] == 0)
+    not_compared = judged.get('compared', {}).get('failed', 0)
+    return int(counts['failed'] > 0 or counts['ok'] + counts['partial'] == 0 or not_compared > 0)
 
 
 def make(run: Run, args: argparse.Namespace) -> None:
@@ -89,7 +100,7 @@ def maker_of(source: Source, settings: TruthSettings, args: argparse.Namespace) 
         scanner = poses_of(source, args.poses, body=args.pose_body)
         if scanner is None:
             raise PosesError(f'{source.path}: expected poses, got --poses none')
-    except PosesError as error:
+    except (PosesError, CalibrationError, KittiError) as error:
         if settings.motion == 'on' or settings.accumulate or args.poses not in ('auto', 'none'):
             raise
         cli.warn(NAME, f'the motion of the scans is not undone (--motion off): {error}')
@@ -123,9 +134,7 @@ def name_of(source: Path) -> str:
 
 
 def report(args: argparse.Namespace, run: Run, seconds: float, judged: dict[str, Any]) -> None:
-    """Say which frames have a fault, and print what was made, for people or as JSON."""
-    for status in ('failed', 'skipped', 'partial'):
-        list_frames(run, status, args.manifest)
+    """Print what was made, for people or as JSON."""
     counts, medians = run.records.counts(), run.records.medians()
     if args.json:
         made = len(run.todo)
@@ -138,6 +147,12 @@ def report(args: argparse.Namespace, run: Run, seconds: float, judged: dict[str,
     kept = f', {run.kept} of them were there' if run.kept else ''
     print(f'{args.out}: {sum(counts.values())} frames ({", ".join(parts) or "none"}){kept}, {medians["pixels"]} pixels '
           f'each in the median ({100 * medians["coverage"]:.1f} %), {seconds:.1f} s')
+
+
+def list_faults(run: Run, suffix: str) -> None:
+    """Say which frames have a fault, before anything that comes after the maps can go wrong."""
+    for status in ('failed', 'skipped', 'partial'):
+        list_frames(run, status, suffix)
 
 
 def list_frames(run: Run, status: str, suffix: str) -> None:
@@ -157,11 +172,12 @@ def quality(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     judged: dict[str, Any] = {}
     if args.report:
         check = write_report(args.report, TruthSet.open(folder), title=name_of(args.source))
-        judged['calibration'] = {'verdict': check.verdict, 'text': check.text, 'score': round(check.score, 4),
-                                 'chance': round(check.chance, 4)}
+        scores = {'score': check.score, 'chance': check.chance}
+        judged['calibration'] = {'verdict': check.verdict, 'text': check.text, **{
+            name: round(score, 4) if isfinite(score) else None for name, score in scores.items()}}  # JSON has no NaN
     if args.compare:
         comparison = compare_maps(folder, args.compare, args.camera)
-        judged['compared'] = comparison.total.as_dict()
+        judged['compared'] = {**comparison.total.as_dict(), 'failed': len(comparison.failed)}
         if not args.json:
             print(comparison.text())
     if args.report and not args.json:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import numpy as np
+
 try:
     import numba
 except ImportError:  # no wheel for this Python or machine yet
@@ -25,7 +27,7 @@ def compiled(function: F) -> F:
     No fast-math: NaN and the order of operations count, and with them the same pixels on every machine.
     """
     if numba is None:
-        return function
+        return cast(F, np.errstate(all='ignore')(function))  # compiled loops do not warn of NaN, either
     options: Any = {'nogil': True, 'error_model': 'numpy'}
     try:
         result: Any = numba.njit(cache=True, **options)(function)

@@ -18,7 +18,7 @@ import numpy as np
 from ..camera import Array
 from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
 from ..image_file import image_size
-from ..kitti import OXTS, SCANS, KittiDrive
+from ..kitti import NO_STAMP_NS, OXTS, SCANS, KittiDrive
 from ..oxts import travelled
 from ..rotation import inverse, rigid
 from .lens import Lens
@@ -26,6 +26,7 @@ from .sources import Entry, Frame, View, check_size
 from .trajectory import Trajectory
 
 RIGHT_OF = {0: 1, 2: 3}  # the stereo pairs
+SAME_CLOCK_S = 0.5  # how far an image and its scan may be apart; KITTI's are by 10 ms
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,19 @@ class KittiRawSource:
     def trajectory(self) -> Trajectory:
         """Return where the Velodyne was, by the velocities and attitudes of OXTS.
 
+        A record that is broken or has no stamp is left out, with a warning: between its neighbours the motion goes on.
         Raises PosesError where there are none or they are not in order, CalibrationError without the IMU's calibration.
         """
-        frames = self.drive.oxts_frames()
-        if len(frames) < 2:
-            raise PosesError(f'{self.drive.path / OXTS / "data"}: expected OXTS records (*.txt), got {len(frames)}')
-        stamps = self.drive.stamps_ns(OXTS)
-        if frames[-1] >= len(stamps):
-            raise PosesError(f'{self.drive.path / OXTS}: expected a stamp for each record, got {len(stamps)} for '
-                             f'record {frames[-1]}')
-        T_world_imu = travelled([self.drive.read_oxts(frame) for frame in frames], stamps[frames])
-        return Trajectory(stamps[frames], T_world_imu).of_body(self.T_body_scanner('imu'))
+        all_stamps = self.drive.stamps_ns(OXTS)
+        records, wrong = self.drive.oxts_records(all_stamps)
+        first_wrong = wrong[0] + (f' (and {len(wrong) - 1} more)' if len(wrong) > 1 else '') if wrong else ''
+        if len(records) < 2:
+            raise PosesError(f'{self.drive.path / OXTS / "data"}: expected two OXTS records (*.txt) with stamps, got '
+                             f'{len(records)}{"; " if wrong else ""}{first_wrong}')
+        stamps = all_stamps[list(records)]
+        T_world_imu = travelled(list(records.values()), stamps)
+        warnings = (f'{first_wrong}; the poses go on without it',) if wrong else ()
+        return Trajectory(stamps, T_world_imu, warnings=warnings).of_body(self.T_body_scanner('imu'))
 
     def T_body_scanner(self, body: str) -> Array:
         """Return where the Velodyne is to what poses may be of: 'scanner', 'camera' (rectified 0) or 'imu'."""
@@ -146,7 +149,7 @@ class KittiRawSource:
 
     def _stamp(self, kind: str, frame: int) -> int | None:
         stamps = self.stamps_ns.get(kind, [])
-        return stamps[frame] if frame < len(stamps) else None
+        return stamps[frame] if frame < len(stamps) and stamps[frame] != NO_STAMP_NS else None
 
 
 def _stamps(drive: KittiDrive, camera: int | None) -> tuple[dict[str, list[int]], tuple[str, ...]]:
@@ -161,4 +164,21 @@ def _stamps(drive: KittiDrive, camera: int | None) -> tuple[dict[str, list[int]]
         except KittiError as error:
             warnings.append(f'{error}; the manifest will lack these stamps' if kind in ('cloud', 'image') else
                             f'{error}; the scans are not corrected for their motion')
-    return stamps_ns, tuple(warnings)
+    return stamps_ns, (*warnings, *_odd_stamps(drive, stamps_ns))
+
+
+def _odd_stamps(drive: KittiDrive, stamps_ns: dict[str, list[int]]) -> Iterator[str]:
+    """Yield what is wrong with stamps: out of order, or the images' of another clock than the scans'."""
+    known = {kind: np.array([stamp for stamp in stamps if stamp != NO_STAMP_NS]) for kind, stamps in stamps_ns.items()}
+    for kind in ('cloud', 'image'):
+        steps = np.diff(known.get(kind, ()))
+        if count := np.count_nonzero(steps <= 0):
+            yield (f'{drive.path}: expected stamps of {kind}s in the order of their frames, got {count} that are not '
+                   'after the one before; the motion of scans there may be undone wrongly')
+    if 'image' in known and 'cloud' in known:
+        pairs = [(a - b) * 1e-9 for a, b in zip(stamps_ns['image'], stamps_ns['cloud'], strict=False)
+                 if NO_STAMP_NS not in (a, b)]
+        apart_s = float(np.median(pairs)) if pairs else 0.0
+        if abs(apart_s) > SAME_CLOCK_S:
+            yield (f'{drive.path}: expected images within {SAME_CLOCK_S:g} s of their scans, got {apart_s:.3f} s in '
+                   'the median; are the two of different clocks, or numbered differently?')

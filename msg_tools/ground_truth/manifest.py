@@ -16,6 +16,7 @@ from ..whole_file import replacing
 FORMATS = 'csv', 'parquet'
 FACTS_BEFORE = 'status'  # where the facts stand among the columns
 BATCH = 4096
+ESCAPED = 'backslashreplace'  # the name of a file may be no text
 NO_PYARROW = 'expected pyarrow for a Parquet manifest, got none; pip install "depth_node[truth]", or take CSV'
 
 
@@ -111,8 +112,9 @@ def read_manifest(path: Path) -> Iterator[Row]:
     """Yield the rows of a manifest. Raises DepthNodeError where it is broken or not ours."""
     try:
         yield from _read_parquet(path) if path.suffix == '.parquet' else _read_csv(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DepthNodeError(f'{path}: expected a manifest that this tool wrote, got: {error}') from error
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise DepthNodeError(f'{path}: expected a manifest that this tool wrote, got: {error}; name another folder, or '
+                             'make all again with --overwrite') from error
 
 
 def require_format(suffix: str) -> None:
@@ -122,7 +124,7 @@ def require_format(suffix: str) -> None:
 
 
 def _write_csv(path: Path, names: list[str], rows: Iterable[Row]) -> None:
-    with path.open('w', newline='', encoding='utf-8') as file:
+    with path.open('w', newline='', encoding='utf-8', errors=ESCAPED) as file:
         writer = csv.DictWriter(file, names, lineterminator='\n')
         writer.writeheader()
         writer.writerows(row.flat() for row in rows)
@@ -163,7 +165,7 @@ def _write_parquet(path: Path, types: dict[str, set[type]], rows: Iterable[Row],
     arrow = _pyarrow()
     schema = arrow.schema([(name, _arrow_type(arrow, kinds)) for name, kinds in types.items()],
                           {'velodyne_to_depth': json.dumps(settings)})
-    with arrow.parquet.ParquetWriter(path, schema) as writer:
+    with path.open('wb') as file, arrow.parquet.ParquetWriter(file, schema) as writer:  # of a name that may be no text
         rows = iter(rows)
         while batch := [row.flat() for row in islice(rows, BATCH)]:
             columns = [_alike([cells.get(name) for cells in batch], kinds) for name, kinds in types.items()]
@@ -178,13 +180,13 @@ def _arrow_type(arrow: Any, kinds: set[type]) -> Any:
 
 
 def _alike(values: list[Any], kinds: set[type]) -> list[Any]:
-    """Return a column's values as texts where some of it are texts and some numbers."""
-    if str in kinds and len(kinds) > 1:
-        return [None if value is None else str(value) for value in values]
+    """Return a column's values, all as texts where some of them are."""
+    if str in kinds:
+        return [None if value is None else str(value).encode(errors=ESCAPED).decode() for value in values]
     return values
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
-    with _pyarrow().parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH):
+    with path.open('rb') as file, _pyarrow().parquet.ParquetFile(file) as table:
+        for batch in table.iter_batches(BATCH):
             yield from (Row.from_flat(cells) for cells in batch.to_pylist())

@@ -26,10 +26,15 @@ def read_poses(path: Path, entries: Sequence[Entry]) -> Trajectory:
     """Read a pose file; lines without stamps get those of the source's clouds. Raises PosesError."""
     lines = _lines(path)
     if len(lines[0]) == TUM_COUNT:
-        return Trajectory.sorted(np.array([_stamp_ns(path, line[0]) for line in lines]), _of_tum(path, lines))
-    poses = _of_kitti(path, lines)
-    frames, stamps = _stamps(path, len(poses), entries)
-    return Trajectory.sorted(stamps, poses[frames])
+        stamps, poses = np.array([_stamp_ns(path, line[0]) for line in lines]), _of_tum(path, lines)
+    else:
+        poses = _of_kitti(path, lines)
+        frames, stamps = _stamps(path, len(poses), entries)
+        poses = poses[frames]
+    try:
+        return Trajectory.sorted(stamps, poses)
+    except PosesError as error:
+        raise PosesError(f'{path}: {error}') from error
 
 
 def _lines(path: Path) -> list[list[str]]:

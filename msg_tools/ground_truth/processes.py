@@ -10,7 +10,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -154,9 +154,23 @@ def start_worker(work: Work) -> Worker:
     context = get_context('spawn')
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(work, theirs), daemon=True)
-    process.start()
+    with uninterrupted():
+        process.start()
     theirs.close()  # so that its end is seen when the process ends
     return Worker(process, ours)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment: a process that starts meanwhile never sees it, not even before it is at work."""
+    if not hasattr(signal, 'pthread_sigmask'):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def serve(work: Work, line: Any) -> None:

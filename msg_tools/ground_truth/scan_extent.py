@@ -47,7 +47,8 @@ def scan_extent(points: Array) -> ScanExtent:
         return ScanExtent(np.nan, np.nan)
     azimuth_deg = np.degrees(np.arctan2(y[valid], x[valid]))
     filled = np.count_nonzero(np.bincount((np.floor(azimuth_deg / BIN_DEG) % (360 / BIN_DEG)).astype(np.intp)))
-    slopes = z[valid] / ground[valid]
+    with np.errstate(over='ignore'):  # straight up, of bytes that are no points
+        slopes = z[valid] / ground[valid]
     low = len(slopes) // LOW_SHARE  # not the lowest of all: a stray point would be it
     return ScanExtent(filled * BIN_DEG, float(np.degrees(np.arctan(np.partition(slopes, low)[low]))))
 

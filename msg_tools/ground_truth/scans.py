@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..camera import Array
-from ..errors import CloudError, DepthNodeError
+from ..errors import CloudError, DepthNodeError, PosesError
 from ..rotation import inverse
 from .kernels import within
 from .motion import compensated, offsets_of
@@ -45,11 +45,11 @@ class Exposures:
     undo_motion: bool = True  # or take a scan as if it were of its stamp
 
     def of(self, entry: Entry) -> int | None:
-        """Return the exposure of a frame [ns]; None where it has no stamps."""
+        """Return the exposure of a frame [ns]; None where it has no stamps, or not the one that was asked for."""
         whose = self.source.exposure if self.whose == 'auto' else self.whose
         stamps = entry.image_stamp_ns, entry.cloud_stamp_ns
         first, second = stamps if whose == 'image' else stamps[::-1]
-        return second if first is None else first
+        return second if first is None and self.whose == 'auto' else first
 
     def scan(self, frame: Frame, travel: Array | None = None) -> Scan:
         """Cut a frame's points to those that may be seen, and move them to its exposure.
@@ -61,6 +61,9 @@ class Exposures:
             return Scan(frame, error=frame.error or CloudError('expected a scan, got none'))
         try:
             view = self.source.view(frame.entry)
+            if exposure_ns is None and self.whose != 'auto' and self.scanner is not None:
+                raise PosesError(f'expected the stamp of the {self.whose} for --exposure {self.whose}, got '
+                                 'a frame without')
             if self.scanner is None or exposure_ns is None or stamp_ns is None:
                 return Scan(frame, frame.points, len(frame.points), exposure_ns)
             T_world_scanner = self.scanner.at(np.array([exposure_ns]))[0]

@@ -65,6 +65,9 @@ class TruthSettings:
         if self.accumulate < 0 or not 0 < self.tolerance < 1:
             raise ConfigError(f'expected accumulate >= 0 and a tolerance between 0 and 1, got {self.accumulate} and '
                               f'{self.tolerance}')
+        if not (self.max_pose_gap_s > 0 and self.max_speed_mps > 0):  # NaN is neither
+            raise ConfigError(f'expected max_pose_gap_s and max_speed_mps above 0, got {self.max_pose_gap_s} and '
+                              f'{self.max_speed_mps}')
         Step.parse(self.occlusion)
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a car does in a bend. Sources: Murray, Li, Sastry, "A Mathematical Introduction 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ EDGE_NS = 150_000_000  # how far beyond the first and last pose the last known m
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Poses T_world_body (N, 4, 4) [m] at stamps int64 (N,) [ns], in the order of time.
+    """Poses T_world_body (N, 4, 4) [m] at stamps int64 (N,) [ns], in the order of time, and what was left out of them.
 
     >>> T = np.tile(np.eye(4), (2, 1, 1)); T[1, 0, 3] = 2.0
     >>> Trajectory(np.array([0, 10**9]), T).at(np.array([250_000_000]))[0, 0, 3]
@@ -31,6 +31,7 @@ class Trajectory:
     poses: Array
     max_gap_s: float = 0.5
     max_speed_mps: float = 70.0
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.stamps_ns)
@@ -53,11 +54,11 @@ class Trajectory:
 
     def limited(self, max_gap_s: float, max_speed_mps: float) -> Trajectory:
         """Return the trajectory with other limits on what is believed between two poses."""
-        return Trajectory(self.stamps_ns, self.poses, max_gap_s, max_speed_mps)
+        return replace(self, max_gap_s=max_gap_s, max_speed_mps=max_speed_mps)
 
     def of_body(self, T_body_other: Array) -> Trajectory:
         """Return the trajectory of another frame (4, 4) that is fixed to this body."""
-        return Trajectory(self.stamps_ns, self.poses @ T_body_other, self.max_gap_s, self.max_speed_mps)
+        return replace(self, poses=self.poses @ T_body_other)
 
     def at(self, stamps_ns: Array) -> Array:
         """Return the poses (M, 4, 4) at stamps (M,) [ns].

@@ -22,6 +22,7 @@ from .manifest_file import Manifest, read_manifest
 
 IMAGE_SUFFIXES = '.png', '.jpg', '.jpeg'
 WITH_MAP = 'ok', 'partial'
+BENCHMARK_MAPS = 'proj_depth/groundtruth/image_*'
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +78,20 @@ class TruthSet:
 
     @classmethod
     def open(cls, folder: Path | str) -> TruthSet:
-        """Open a folder with depth/NAME.png, and image/, a manifest, intrinsics.txt or intrinsics/ where they are.
+        """Open a folder with depth/NAME.png, and image/, manifest.csv, intrinsics.txt or intrinsics/ where they are.
 
-        A plain folder of depth PNGs will do, too, and a manifest that says why there are none. Raises TruthSetError
-        where there is neither.
+        A drive in the layout of KITTI's depth benchmark will do, too, or a plain folder of depth PNGs, or a manifest
+        (CSV or Parquet) that says why there are none. Raises TruthSetError where there is nothing of it.
         """
         folder = Path(folder)
-        maps = folder / 'depth' if (folder / 'depth').is_dir() else folder
+        maps, images = places(folder)
         found = file_names(maps, ('.png',))
         path = next((file for suffix in FORMATS if (file := folder / f'manifest.{suffix}').exists()), None)
         if not found and path is None:
             raise TruthSetError(f'{maps}: expected depth maps (*.png) or a manifest.csv, found none; was the folder '
                                 'written by velodyne_to_depth?')
         manifest = read_manifest(path) if path else Manifest.of_names(sorted(found))
-        return cls(folder, maps, manifest, _entries(folder, manifest, found))
+        return cls(folder, maps, manifest, _entries(folder, images, manifest, found))
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -112,6 +113,14 @@ class TruthSet:
         return [self.entries[place] for place in np.rint(places).astype(int)]
 
 
+def places(folder: Path) -> tuple[Path, Path]:
+    """Return the folders of a set's maps and images; in the benchmark's layout those of its first camera with maps."""
+    benchmark = sorted(path for path in folder.glob(BENCHMARK_MAPS) if any(path.glob('*.png')))
+    if benchmark and not (folder / 'depth').is_dir():
+        return benchmark[0], folder / benchmark[0].name / 'data'
+    return folder / 'depth' if (folder / 'depth').is_dir() else folder, folder / 'image'
+
+
 def file_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return the files of a folder with one of these suffixes by name without it; {} where there is no folder."""
     if not folder.is_dir():
@@ -121,9 +130,9 @@ def file_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return {path.stem: path for path in paths}
 
 
-def _entries(folder: Path, manifest: Manifest, maps: dict[str, Path]) -> tuple[TruthEntry, ...]:
+def _entries(folder: Path, pictures: Path, manifest: Manifest, maps: dict[str, Path]) -> tuple[TruthEntry, ...]:
     """Return the frames that the manifest says have a map, as far as the map is there."""
-    images = file_names(folder / 'image', IMAGE_SUFFIXES)
+    images = file_names(pictures, IMAGE_SUFFIXES)
     own, shared = file_names(folder / 'intrinsics', ('.txt',)), folder / 'intrinsics.txt'
     one = shared if shared.exists() else None
     return tuple(
