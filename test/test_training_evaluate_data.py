@@ -188,7 +188,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.links += [value for name, value in attrs if name in ('src', 'href')]
-        if tag not in ('meta', 'img', 'br'):
+        if tag not in ('meta', 'link', 'img', 'br'):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
