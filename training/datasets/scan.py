@@ -1,4 +1,4 @@
-"""A LiDAR scan as labels: the pixels that velodyne_to_depth would write."""
+"""A LiDAR scan as labels: the pixels that velodyne_to_depth would write with --motion off --occlusion off."""
 
 from __future__ import annotations
 
