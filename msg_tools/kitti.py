@@ -19,6 +19,7 @@ from .oxts import OxtsRecord
 
 SCANS, OXTS = 'velodyne_points', 'oxts'
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+RIGHT_OF = {0: 1, 2: 3}  # the stereo pairs: a left camera's right one
 POINT_BYTES = 16
 NO_STAMP_NS = np.iinfo(np.int64).min  # of a blank line, which KITTI's files have where a frame was lost
 

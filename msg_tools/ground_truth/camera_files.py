@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import yaml
 
+from ..camera import Intrinsics, Size
+from ..errors import CalibrationError
 from .lens import FISHEYE, Lens
 
 PLUMB_BOB_COUNT, RATIONAL_COUNT, FISHEYE_COUNT = 5, 8, 4
@@ -13,6 +17,16 @@ PLUMB_BOB_COUNT, RATIONAL_COUNT, FISHEYE_COUNT = 5, 8, 4
 def intrinsics_text(lens: Lens) -> str:
     """Return K (3, 3) as the depth benchmark's files have it: nine numbers, row by row, in one line."""
     return ' '.join(f'{value:.6f}' for value in lens.camera.K.ravel()) + '\n'
+
+
+def read_intrinsics(path: Path, size: Size) -> Intrinsics:
+    """Read the nine numbers of K, row by row, as KITTI's depth benchmark stores them; raises CalibrationError."""
+    try:
+        words = path.read_text().split()
+        K = np.array(words, np.float64).reshape(3, 3)
+    except (OSError, ValueError) as error:
+        raise CalibrationError(f'{path}: expected the 9 numbers of K, row by row, got: {error}') from error
+    return Intrinsics.from_matrix(K, size)
 
 
 def lens_yaml(lens: Lens) -> str:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..camera import Array, Intrinsics
-from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
+from ..camera import Array
+from ..errors import KittiError, PosesError
 from ..image_file import image_size
+from .camera_files import read_intrinsics
 from .kitti_files import points_of_map, there
 from .kitti_raw import KittiRawSource
 from .lens import Lens
-from .sources import Entry, Frame, View, check_size
+from .sources import Entry, Frame, View, check_size, read_each
 from .trajectory import Trajectory
 
 MAPS = 'proj_depth/velodyne_raw'
@@ -62,12 +63,8 @@ class KittiBenchmarkSource:
         return [self.raw.entry(int(file.stem), file) for file in files if file.stem.isdigit()]
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
-        """Turn the maps into points, and find the images."""
-        for entry in entries:
-            try:
-                yield self.raw.frame(entry, points_of_map(entry.payload, self.raw.view(entry)))
-            except (DepthNodeError, OSError) as error:
-                yield Frame(entry, error=error)
+        """Turn the maps into points and find the images, one after the other."""
+        return read_each(entries, self._read)
 
     def view(self, entry: Entry) -> View:
         """Return the camera."""
@@ -80,6 +77,9 @@ class KittiBenchmarkSource:
     def T_body_scanner(self, body: str) -> Array:
         """Return where the Velodyne is to what poses may be of."""
         return self.raw.T_body_scanner(body)
+
+    def _read(self, entry: Entry) -> Frame:
+        return self.raw.frame(entry, points_of_map(entry.payload, self.raw.view(entry)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,30 +98,25 @@ class KittiSelectionSource:
                 for number, file in enumerate(files)]
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
-        """Turn the maps into points, and find the images."""
-        for entry in entries:
-            try:
-                view = self.view(entry)
-                frame = Frame(entry, points_of_map(entry.payload, view))
-                if self.with_images:
-                    frame.image = there(self.path / f'image/{entry.name}.png')
-                    check_size(frame.image, image_size(frame.image), view.lens.size)
-                yield frame
-            except (DepthNodeError, OSError) as error:
-                yield Frame(entry, error=error)
+        """Turn the maps into points and find the images, one after the other."""
+        return read_each(entries, self._read)
 
     def view(self, entry: Entry) -> View:
         """Return the camera of a frame. Raises CalibrationError where its file is missing or malformed."""
         path = self.path / f'intrinsics/{entry.name}.txt'
-        try:
-            K = np.loadtxt(path).reshape(3, 3)
-        except (OSError, ValueError) as error:
-            raise CalibrationError(f'{path}: expected the nine numbers of K, got: {error}') from error
-        return View(Lens(Intrinsics.from_matrix(K, image_size(entry.payload))), np.eye(4))
+        return View(Lens(read_intrinsics(path, image_size(entry.payload))), np.eye(4))
 
     def trajectory(self) -> Trajectory:
         """Raise PosesError: the frames have nothing to do with each other."""
         raise PosesError(f'{self.path}: expected poses, but these are single frames of many drives')
+
+    def _read(self, entry: Entry) -> Frame:
+        view = self.view(entry)
+        frame = Frame(entry, points_of_map(entry.payload, view))
+        if self.with_images:
+            frame.image = there(self.path / f'image/{entry.name}.png')
+            check_size(frame.image, image_size(frame.image), view.lens.size)
+        return frame
 
 
 def _raw_places(path: Path, raw: Path | None) -> list[Path]:

@@ -16,15 +16,13 @@ import numpy as np
 from ..calibration_rig import Rig, read_rig
 from ..camera import Array, Intrinsics, Size, unproject
 from ..depth_png import read_depth_png
-from ..errors import CalibrationError, CloudError, DepthNodeError, ImageError, PosesError
+from ..errors import CalibrationError, CloudError, ImageError, PosesError
 from ..image_file import image_size
-from ..kitti import IMAGE_SUFFIXES, read_scan
+from ..kitti import IMAGE_SUFFIXES, RIGHT_OF, read_scan
 from ..rotation import inverse, rigid
 from .lens import Lens
-from .sources import Entry, Frame, View, check_size
+from .sources import Entry, Frame, View, check_size, read_each
 from .trajectory import Trajectory
-
-RIGHT_OF = {0: 1, 2: 3}  # the stereo pairs
 
 
 class Files(NamedTuple):
@@ -56,12 +54,8 @@ class FilesSource:
         return list(self.listed)
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
-        """Read the scans and find the images."""
-        for entry in entries:
-            try:
-                yield self._read(entry)
-            except (DepthNodeError, OSError) as error:
-                yield Frame(entry, error=error)
+        """Read the scans and find the images, one after the other."""
+        return read_each(entries, self._read)
 
     def view(self, entry: Entry) -> View:
         """Return the camera of a frame. Raises CalibrationError where it is missing or impossible."""

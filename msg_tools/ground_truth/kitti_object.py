@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import KittiError
-from .kitti_files import RIGHT_OF, Files, FilesSource, picture
+from ..kitti import RIGHT_OF
+from .kitti_files import Files, FilesSource, picture
 from .sources import Entry
 
 PERIOD_NS = 100_000_000

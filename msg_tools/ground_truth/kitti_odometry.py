@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CalibrationError, KittiError, PosesError
-from .kitti_files import RIGHT_OF, Files, FilesSource, picture, rig_of
+from ..kitti import RIGHT_OF
+from .kitti_files import Files, FilesSource, picture, rig_of
 from .pose_files import read_poses
 from .sources import Entry
 from .trajectory import Trajectory

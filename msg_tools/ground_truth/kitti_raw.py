@@ -18,14 +18,13 @@ import numpy as np
 from ..camera import Array
 from ..errors import CalibrationError, DepthNodeError, KittiError, PosesError
 from ..image_file import image_size
-from ..kitti import NO_STAMP_NS, OXTS, SCANS, KittiDrive
+from ..kitti import NO_STAMP_NS, OXTS, RIGHT_OF, SCANS, KittiDrive
 from ..oxts import travelled
 from ..rotation import inverse, rigid
 from .lens import Lens
-from .sources import Entry, Frame, View, check_size
+from .sources import Entry, Frame, View, check_size, read_each
 from .trajectory import Trajectory
 
-RIGHT_OF = {0: 1, 2: 3}  # the stereo pairs
 SAME_CLOCK_S = 0.5  # how far an image and its scan may be apart; KITTI's are by 10 ms
 
 
@@ -72,12 +71,8 @@ class KittiRawSource:
         return Entry(f'{frame:010d}', frame, self._stamp('image', frame), self._stamp('cloud', frame), payload)
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Frame]:
-        """Read the scans and find the images."""
-        for entry in entries:
-            try:
-                yield self._read(entry)
-            except (DepthNodeError, OSError) as error:
-                yield Frame(entry, error=error)
+        """Read the scans and find the images, one after the other."""
+        return read_each(entries, self._read)
 
     def view(self, entry: Entry) -> View:
         """Return the camera, the same for all frames."""

@@ -14,6 +14,7 @@ from ..errors import DepthNodeError
 from ..whole_file import replacing
 
 FORMATS = 'csv', 'parquet'
+STATUSES = 'ok', 'partial', 'skipped', 'failed'
 FACTS_BEFORE = 'status'  # where the facts stand among the columns
 BATCH = 4096
 ESCAPED = 'backslashreplace'  # the name of a file may be no text

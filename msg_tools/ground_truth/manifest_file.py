@@ -15,10 +15,9 @@ import numpy as np
 
 from ..camera import Array
 from ..errors import TruthSetError
-from .manifest import Row, column_types
+from .manifest import STATUSES, Row, column_types
 from .manifest import read_manifest as read_rows
 
-STATUSES = 'ok', 'partial', 'skipped', 'failed'
 NEEDED = 'name', 'status'
 STAMPS = 'image_stamp_ns', 'cloud_stamp_ns'  # as float64 they would be 0.2 us off, so only differences are kept
 TEXTS = 'name', 'status', 'reason'

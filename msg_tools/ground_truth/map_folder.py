@@ -16,13 +16,13 @@ def find_maps(folder: Path, camera: int = 2) -> dict[str, Path]:
     two drives have maps of the same names.
     """
     for inner in (folder / 'depth', folder):
-        if found := _pngs(inner):
+        if found := file_names(inner, ('.png',)):
             return found
     pattern = f'proj_depth/groundtruth/image_{camera:02d}'
     drives = sorted([*folder.glob(pattern), *folder.glob(f'*/{pattern}'), *folder.glob(f'*/*/{pattern}')])
     maps: dict[str, Path] = {}
     for drive in drives:
-        found = _pngs(drive)
+        found = file_names(drive, ('.png',))
         if twice := maps.keys() & found.keys():
             name = min(twice)
             raise TruthSetError(f'{folder}: expected one map named {name}, got {maps[name]} and {found[name]}; '
@@ -34,8 +34,13 @@ def find_maps(folder: Path, camera: int = 2) -> dict[str, Path]:
     return maps
 
 
-def _pngs(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in folder.glob('*.png') if not path.name.startswith('.')}
+def file_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """Return the files of a folder with one of these suffixes by name without it; {} where there is no folder."""
+    if not folder.is_dir():
+        return {}
+    hidden = '.'  # what is being written has a hidden name
+    paths = (path for path in folder.iterdir() if path.suffix in suffixes and not path.name.startswith(hidden))
+    return {path.stem: path for path in paths}
 
 
 def read_pair(ours: Path, theirs: Path) -> tuple[Array, Array]:

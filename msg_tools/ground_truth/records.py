@@ -12,10 +12,9 @@ import numpy as np
 
 from ..camera import Array
 from .journal import Journal
-from .manifest import Row
+from .manifest import STATUSES, Row
 from .scan_extent import ScanExtent, usual_extent
 
-STATUSES = 'ok', 'partial', 'skipped', 'failed'
 NONE = -1
 
 

@@ -11,6 +11,7 @@ from ..camera import Array
 from ..errors import CloudError, DepthNodeError, PosesError
 from ..rotation import inverse
 from .kernels import within
+from .lens import PINHOLE
 from .motion import compensated, offsets_of
 from .sources import Entry, Frame, Source, View
 from .trajectory import Trajectory
@@ -134,12 +135,12 @@ def farthest(T_world_scanner: Array, others: Array) -> tuple[float, float]:
 def planes_of(view: View) -> Array:
     """Return the sides of a camera's view and its own plane (5, 4) in the scanner's frame; distances to the inside [m].
 
-    A lens with distortion sees more than its pinhole: only the plane counts there; a fisheye sees behind it, too.
+    A lens with distortion sees more than its pinhole: only the plane counts there, since nothing behind it is drawn.
     """
     camera = view.lens.camera
     height, width = camera.size.shape
     a, b, c = camera.K @ view.T_cam_scanner[:3]
     sides = [a + c, (width + 1) * c - a, b + c, (height + 1) * c - b]  # one pixel more on each side
-    planes = np.stack([*sides, c] if view.lens.model == 0 else [c])
+    planes = np.stack([*sides, c] if view.lens.model == PINHOLE else [c])
     result: Array = planes / np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
     return result

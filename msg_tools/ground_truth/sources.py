@@ -101,6 +101,15 @@ class Source(Protocol):
         """Return where the scanner was. Raises PosesError where nothing says so."""
 
 
+def read_each(entries: Sequence[Entry], read: Callable[[Entry], Frame]) -> Iterator[Frame]:
+    """Yield the frame of each entry; one that cannot be read has the error, and the others go on."""
+    for entry in entries:
+        try:
+            yield read(entry)
+        except (DepthNodeError, OSError) as error:
+            yield Frame(entry, error=error)
+
+
 def rgb_of(picture: Picture | None) -> Array:
     """Return an image uint8 (H, W, 3). Raises ImageError where there is none or it is broken."""
     if picture is None:

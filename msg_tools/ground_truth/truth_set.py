@@ -15,12 +15,14 @@ import numpy as np
 
 from ..camera import Array, Intrinsics, Size
 from ..depth_png import read_depth_png
-from ..errors import CalibrationError, ImageError, TruthSetError
+from ..errors import ImageError, TruthSetError
 from ..image_file import read_rgb
+from ..kitti import IMAGE_SUFFIXES
+from .camera_files import read_intrinsics
 from .manifest import FORMATS
 from .manifest_file import Manifest, read_manifest
+from .map_folder import file_names
 
-IMAGE_SUFFIXES = '.png', '.jpg', '.jpeg'
 WITH_MAP = 'ok', 'partial'
 BENCHMARK_MAPS = 'proj_depth/groundtruth/image_*'
 
@@ -55,16 +57,6 @@ class TruthEntry:
     def camera(self, size: Size) -> Intrinsics | None:
         """Read the intrinsics of an image of this size; None where there are none. Raises CalibrationError."""
         return None if self.intrinsics_path is None else read_intrinsics(self.intrinsics_path, size)
-
-
-def read_intrinsics(path: Path, size: Size) -> Intrinsics:
-    """Read the nine numbers of K, row by row, as KITTI's depth benchmark stores them; raises CalibrationError."""
-    try:
-        words = path.read_text().split()
-        K = np.array(words, np.float64).reshape(3, 3)
-    except (OSError, ValueError) as error:
-        raise CalibrationError(f'{path}: expected the 9 numbers of K, row by row, got: {error}') from error
-    return Intrinsics.from_matrix(K, size)
 
 
 @dataclass(frozen=True)
@@ -119,15 +111,6 @@ def places(folder: Path) -> tuple[Path, Path]:
     if benchmark and not (folder / 'depth').is_dir():
         return benchmark[0], folder / benchmark[0].name / 'data'
     return folder / 'depth' if (folder / 'depth').is_dir() else folder, folder / 'image'
-
-
-def file_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Return the files of a folder with one of these suffixes by name without it; {} where there is no folder."""
-    if not folder.is_dir():
-        return {}
-    hidden = '.'  # what is being written has a hidden name
-    paths = (path for path in folder.iterdir() if path.suffix in suffixes and not path.name.startswith(hidden))
-    return {path.stem: path for path in paths}
 
 
 def _entries(folder: Path, pictures: Path, manifest: Manifest, maps: dict[str, Path]) -> tuple[TruthEntry, ...]:

@@ -44,7 +44,7 @@ class Work:
         wanted = chunk.entries[chunk.first : chunk.stop]
         while done < len(wanted):
             try:
-                for result in self.maker.maps(self._rest(chunk, done)):
+                for result in self.maker.maps(replace(chunk, first=chunk.first + done)):
                     yield self._row(wanted[done], result)
                     done += 1
                 reason = 'expected the frame, got the end of the source; did it change while it was read?'
@@ -55,12 +55,6 @@ class Work:
             if done < len(wanted):
                 yield self.without_map(Failure(wanted[done], reason))
                 done += 1
-
-    def _rest(self, chunk: Chunk, done: int) -> Chunk:
-        """Return a chunk without the frames that are done and the scans that only those needed."""
-        first = chunk.first + done
-        low = max(0, first - self.maker.settings.accumulate) if done else 0
-        return Chunk(chunk.entries[low:], first - low, chunk.stop - low)
 
     def _row(self, entry: Entry, result: DepthMap | Failure) -> Row:
         if isinstance(result, Failure):
